@@ -1,0 +1,180 @@
+"""The one idea: a volume is a stack of layers; let the lowest take the goal and each fill it.
+
+Dry run, run, verification, resume and check are readings of `walk`; none of them has a second
+description of what there is to do.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from extendctl.errors import ExtendctlError, Fault, Incomplete, NotVerified
+from extendctl.model import Identity
+from extendctl.size import Size, human
+
+Obstacle = Fault
+"""Why a layer cannot grow now: one sentence, asked for before anything is touched."""
+
+
+class Layer(Protocol):
+    """One thing with a size. Implementations are frozen dataclasses.
+
+    `key` names it for ever (by identity, not by `sdX`), `name` is what its machine calls it today.
+    """
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def slack(self) -> Size:
+        """Bytes by which it may fall short of its room and still count as verified."""
+        ...
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        """Why it cannot grow to `to` bytes now; empty means that it can."""
+        ...
+
+    def measure(self) -> Size:
+        """Its size in bytes, seen now, its identity verified. Raises Unreachable or Refused."""
+        ...
+
+    def room(self, below: Size) -> Size:
+        """The size that it will have when it fills a layer of `below` bytes."""
+        ...
+
+    def grow(self, to: Size) -> None:
+        """Let it be `to` bytes: an absolute size, harmless to repeat. Its word is not believed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """What stands on the stack and is left as it is, with the reason."""
+
+    host: str
+    kind: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A run of layers, lowest first, and what is left alone above them."""
+
+    layers: tuple[Layer, ...]
+    skipped: tuple[Skipped, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+    device: str | None = None
+    mountpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk(Stack):
+    """The backend's part of a volume: its layers, and how hosts know what they are given."""
+
+    identity: Identity | None = None
+    source_identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A layer has been measured and asked for its room; nothing has been touched yet."""
+
+    layer: Layer
+    before: Size
+    room: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A layer is done with: it was full, or the hand has acted and this is its size now."""
+
+    layer: Layer
+    before: Size
+    room: Size
+    after: Size
+
+    @property
+    def grown(self) -> bool:
+        """True when it is larger than it was."""
+        return self.after > self.before
+
+
+Event = Measured | Settled
+Hand = Callable[[Layer, Size], Size]
+"""What is done to a layer that is not full: given its room, gives the size it has then."""
+
+
+def walk(
+    layers: Sequence[Layer],
+    goal: Size,
+    hand: Hand,
+    targets: Mapping[str, Size] = {},  # noqa: B006 - never written to
+) -> Iterator[Event]:
+    """Walk a stack from the lowest layer up and let `hand` act on each that is not full.
+
+    The generator waits for its reader, so what a reader commits on Measured is on disk before the
+    machine is touched. `targets` are absolute sizes by key from when the operation was opened:
+    a layer's room is never less than its target, or what has grown already would be forgotten.
+    """
+    below = goal
+    for layer in layers:
+        before = layer.measure()
+        room = max(layer.room(below), targets.get(layer.key, 0))
+        yield Measured(layer, before, room)
+        after = before if before >= room else hand(layer, room)
+        yield Settled(layer, before, room, after)
+        below = after
+
+
+def forecast(layer: Layer, room: Size) -> Size:
+    """The hand of a dry run: says what would be, touches nothing."""
+    return room
+
+
+def grow(layer: Layer, room: Size) -> Size:
+    """The hand of a run: grow, then look again and believe only the second look.
+
+    Raises NotVerified when the layer fell short although all went well, and the layer's own
+    complaint when it fell short after complaining. A complaint about a layer that then measures
+    full is no failure: `lvextend` exits 5 at the size it should have.
+    """
+    complaint: Incomplete | None = None
+    try:
+        layer.grow(room)
+    except ToolFailed as failure:
+        complaint = failure
+    after = layer.measure()
+    if after + layer.slack >= room:
+        return after
+    if complaint is not None:
+        raise complaint
+    raise NotVerified(
+        f"{layer.kind} {layer.name} on {layer.host} measures {human(after)} ({after} bytes) "
+        f"where {human(room)} ({room} bytes) were expected, although the command succeeded",
+        host=layer.host,
+        hint="look at the layer beneath it and at the kernel log, then resume",
+    )
+
+
+class ToolFailed(Incomplete):
+    """A command that should have grown something said that it did not."""
+
+    code = "host-failed"
+
+
+@dataclass(slots=True)
+class Ledger:
+    """A reader of events that keeps each layer's latest word, in the order they were walked."""
+
+    lines: dict[str, Event] = field(default_factory=dict)
+    failed: tuple[Layer, ExtendctlError] | None = None
+
+    def note(self, event: Event) -> None:
+        """Take in one event."""
+        self.lines[event.layer.key] = event

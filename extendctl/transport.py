@@ -1,0 +1,83 @@
+"""Run one command on a machine and hand back what it said: the verb that all transports share."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from extendctl.errors import ExtendctlError
+
+OUTPUT_LIMIT = 64 * 1024 * 1024
+"""Bytes of output after which a command is taken for a flood and given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command left behind. A negative status is death by that signal, -1 also 'not told'."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        """The words of a failure: stderr, else stdout, without surrounding space."""
+        return self.stderr.strip() or self.stdout.strip()
+
+
+class LineLost(ExtendctlError):
+    """The connection broke. `sent` tells whether the command may have begun."""
+
+    code = "unreachable"
+
+    def __init__(self, message: str, *, sent: bool, host: str | None = None) -> None:
+        super().__init__(message, host=host)
+        self.sent = sent
+
+
+class Transport(Protocol):
+    """One machine's line. Safe to be used by several threads at once."""
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60.0) -> Result:
+        """Run argv with these bytes as its standard input.
+
+        `timeout` is in seconds and bounds the whole call. Raises LineLost when no answer came in
+        time or the line broke, Unreachable or Refused (`host-key`) when it was never there.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the line; harmless to repeat."""
+        ...
+
+
+class LocalTransport:
+    """This machine, by way of subprocess."""
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60.0) -> Result:
+        """Run argv in a session of its own, so that Ctrl-C ends this program and not the command."""
+        try:
+            done = subprocess.run(  # noqa: S603 - argv comes from the phrasebook, no shell
+                list(argv),
+                input=stdin,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+                start_new_session=True,
+                cwd="/",
+                env={"PATH": os.environ.get("PATH", os.defpath)},
+            )
+        except FileNotFoundError:
+            return Result(tuple(argv), 127, "", f"{argv[0]}: command not found")
+        except subprocess.TimeoutExpired as late:
+            raise LineLost(f"{argv[0]} did not end within {timeout:g} s", sent=True) from late
+        return Result(tuple(argv), done.returncode, _text(done.stdout), _text(done.stderr))
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", errors="replace")

@@ -1,0 +1,1 @@
+"""The tests of extendctl: simulated machines, loop devices, and the lab."""

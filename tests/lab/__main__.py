@@ -1,0 +1,108 @@
+"""The lab for a person: python -m tests.lab up, down, status, ssh, build, install, config, key."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from tests.lab import cache, person, tools, warm
+
+
+def main() -> int:
+    """Runs one verb; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("up", help="start the machines in the background and say how to log in")
+    verbs.add_parser("down", help="stop them")
+    verbs.add_parser("status", help="say what runs and what is missing")
+    verbs.add_parser("build", help="build the image and the snapshot, if they are missing")
+    verbs.add_parser("install", help="install the Debian packages that the lab needs")
+    verbs.add_parser("key", help="print the hash of the recipe, for a cache in CI")
+    ssh = verbs.add_parser("ssh", help="log in as root, or run a command")
+    ssh.add_argument("machine")
+    ssh.add_argument("command", nargs=argparse.REMAINDER)
+    config = verbs.add_parser(
+        "config", help="write a configuration of extendctl for the running lab"
+    )
+    config.add_argument("directory", type=Path)
+    arguments = parser.parse_args()
+    match arguments.verb:
+        case "install":
+            tools.install()
+            return 0
+        case "status":
+            return _status()
+        case "down":
+            print("stopped" if person.down() else "no lab runs")
+            return 0
+        case "ssh":
+            return _ssh(arguments.machine, arguments.command)
+        case "config":
+            return _config(arguments.directory)
+    return _with_tools(arguments.verb)
+
+
+def _with_tools(verb: str) -> int:
+    """The verbs that need QEMU on this machine."""
+    reason = tools.unusable()
+    if reason:
+        return _complain(reason)
+    if verb == "key":
+        print(warm.key())
+    elif verb == "build":
+        print(warm.warm().place)
+    else:
+        _print_logins(person.up())
+    return 0
+
+
+def _print_logins(lab: person.Running) -> None:
+    for name, command in lab.logins.items():
+        print(f"{name}:\n  {shlex.join(command)}")
+    print(f"configuration:\n  extendctl --config {lab.directory}/config.yaml host list")
+    print("stop it with:\n  python -m tests.lab down")
+
+
+def _status() -> int:
+    reason = tools.unusable()
+    print(f"this machine: {reason or 'has all that the lab needs'}")
+    print(f"cache: {cache.root()}")
+    lab = person.running()
+    if not lab:
+        print("no lab runs in the background")
+        return 0
+    for name in lab.pids:
+        print(f"{name}: {'runs' if lab.alive(name) else 'is gone'}")
+    _print_logins(lab)
+    return 0
+
+
+def _ssh(machine: str, command: list[str]) -> int:
+    lab = person.running()
+    if not lab:
+        return _complain("no lab runs; start it with: python -m tests.lab up")
+    if machine not in lab.logins:
+        return _complain(f"no machine {machine}; there are {', '.join(lab.logins)}")
+    words = [*lab.logins[machine], *command]
+    os.execvp(words[0], words)
+
+
+def _config(directory: Path) -> int:
+    lab = person.running()
+    if not lab:
+        return _complain("no lab runs; start it with: python -m tests.lab up")
+    directory.mkdir(parents=True, exist_ok=True)
+    print(shutil.copy(Path(lab.directory) / "config.yaml", directory))
+    return 0
+
+
+def _complain(sentence: str) -> int:
+    print(f"lab: {sentence}", file=sys.stderr)
+    return 1
+
+
+sys.exit(main())

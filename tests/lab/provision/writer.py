@@ -1,0 +1,74 @@
+"""Runs inside a machine: writes files with fsync and remembers their checksums, or verifies them."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def write(directory: Path, notes: Path, size: int, slots: int) -> None:
+    """Fills a ring of files until the file `stop` appears; a full ring starts again from its beginning."""
+    sums: dict[str, str] = {}
+    report = {"bytes": 0, "files": 0, "longest_pause": 0.0, "errors": [], "damaged": []}
+    last = time.monotonic()
+    number = 0
+    while not (notes / "stop").exists():
+        path = directory / f"lab-writer-{number % slots}"
+        number += 1
+        if str(path) in sums and not intact(path, sums.pop(str(path))):
+            report["damaged"].append(str(path))
+        content = os.urandom(size)
+        try:
+            store(path, content)
+        except OSError as error:
+            report["errors"].append(f"{path.name}: {error}")
+            time.sleep(0.2)
+            continue
+        sums[str(path)] = hashlib.sha256(content).hexdigest()
+        now = time.monotonic()
+        report["longest_pause"] = max(report["longest_pause"], now - last)
+        last = now
+        report["bytes"] += size
+        report["files"] += 1
+        (notes / "progress").write_text(str(report["bytes"]))
+        (notes / "started").touch()
+    (notes / "sums").write_text(json.dumps(sums))
+    (notes / "report").write_text(json.dumps(report))
+    (notes / "stopped").touch()
+
+
+def store(path: Path, content: bytes) -> None:
+    """Writes a file so that it is on disk when this returns."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def intact(path: Path, checksum: str) -> bool:
+    """Whether a file still holds what was written."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == checksum
+    except OSError:
+        return False
+
+
+def verify(notes: Path) -> None:
+    """Reads every file back from the disk, not from memory, and prints the report."""
+    sums = json.loads((notes / "sums").read_text())
+    report = json.loads((notes / "report").read_text())
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("3")
+    damaged = [path for path, checksum in sums.items() if not intact(Path(path), checksum)]
+    report["damaged"] += damaged
+    report["verified"] = len(sums) - len(damaged)
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "write":
+        write(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+    else:
+        verify(Path(sys.argv[2]))

@@ -1,17 +1,17 @@
 """Everything that can go wrong, as a tree of errors that know their code and exit status.
 
-    ExtendctlError
-    |-- Usage, ConfigError      2   the call or the configuration is wrong
-    |-- Refused                 3   a decision: nothing was changed
-    |-- NotNow                  4   busy or unreachable: nothing was changed
-    |   |-- Busy
-    |   `-- Unreachable             a line lost while asking: "don't know" is not "no"
-    |-- Incomplete              5   the volume may have grown, something has not followed
-    |   |-- BackendFailed
-    |   |-- HostFailed
-    |   |-- NotVerified             the second measurement does not agree
-    |   `-- OutcomeUnknown          a line lost while acting
-    `-- Interrupted           130   the operation stays open
+ExtendctlError
+|-- Usage, ConfigError      2   the call or the configuration is wrong
+|-- Refused                 3   a decision: nothing was changed
+|-- NotNow                  4   busy or unreachable: nothing was changed
+|   |-- Busy
+|   `-- Unreachable             a line lost while asking: "don't know" is not "no"
+|-- Incomplete              5   the volume may have grown, something has not followed
+|   |-- BackendFailed
+|   |-- HostFailed
+|   |-- NotVerified             the second measurement does not agree
+|   `-- OutcomeUnknown          a line lost while acting
+`-- Interrupted           130   the operation stays open
 """
 
 from collections.abc import Iterable, Sequence

@@ -45,6 +45,20 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class GrowOptions:
+    """How far up a host's stack is grown.
+
+    `grow_lv` names the host's logical volume (`vg/lv`) that takes the space where there are
+    several; `fill` lets it take space that was free before, too.
+    """
+
+    no_filesystem: bool = False
+    grow_lv: str | None = None
+    fill: bool = False
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """A volume's use on a host. `lagging` means that the host has not followed the backend yet."""
 
@@ -127,7 +141,11 @@ class OperationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One extension of one volume, from its opening to its end."""
+    """One extension of one volume, from its opening to its end.
+
+    `heartbeat` is when the owner was last heard of and `heartbeat_age` the seconds since then, when
+    this was read; both are on the database's clock.
+    """
 
     id: int
     volume: str
@@ -144,6 +162,37 @@ class Operation:
     opened_at: datetime
     closed_at: datetime | None
     error: Mapping[str, Any] | None
+    kind: str = "extend"
+    heartbeat: datetime | None = None
+    heartbeat_age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What an operation is opened with: the goal, and the facts that the caller decided on.
+
+    `before` and `goal` in bytes, `targets` each layer's absolute size by its key. If one of the
+    `expected_` facts no longer holds, nothing is opened; `expected_attachments` are ids, None when
+    they do not matter. `needed` bytes are promised from the pool called `pool_key`, if `pool_free`,
+    measured no earlier than `pool_seen` on the database's clock, covers them beside what others
+    have been promised. `project_max` limits the sum of the project's volumes.
+    """
+
+    before: Size
+    goal: Size
+    owner: Owner
+    expected_size: Size
+    kind: str = "extend"
+    targets: Mapping[str, Size] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    decision: tuple[str, ...] = ()
+    expected_attachments: frozenset[int] | None = None
+    pool_key: str | None = None
+    needed: Size = 0
+    pool_free: Size | None = None
+    pool_seen: datetime | None = None
+    project_max: Size | None = None
 
 
 class LayerOutcome(StrEnum):
@@ -182,6 +231,49 @@ class LayerReport:
             "outcome": str(self.outcome),
         }
         return line | ({"note": self.note} if self.note else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A layer's line in the journal. `outcome` is None until it is settled."""
+
+    seq: int
+    epoch: int
+    key: str
+    host: str
+    kind: str
+    name: str
+    before: Size | None
+    target: Size | None
+    after: Size | None
+    outcome: LayerOutcome | None
+    note: str
+    error: Mapping[str, Any] | None
+    measured_at: datetime
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A command that may have changed something. `status` is None when it was not told."""
+
+    host: str
+    argv: tuple[str, ...]
+    status: int | None
+    output: str
+    started_at: datetime
+    ended_at: datetime | None
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an operation saw of an attachment in the end; `size` is None when it saw nothing."""
+
+    lagging: bool
+    size: Size | None = None
+    device: str | None = None
+    mountpoint: str | None = None
 
 
 class Outcome(StrEnum):
@@ -268,5 +360,3 @@ class PoolUsage:
     data_percent: float | None = None
     metadata_percent: float | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
-
-

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from extendctl.errors import ExtendctlError, Fault, Incomplete, NotVerified
-from extendctl.model import Identity
+from extendctl.model import Identity, PoolUsage
 from extendctl.size import Size, human
 
 Obstacle = Fault
@@ -75,10 +75,18 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Trunk(Stack):
-    """The backend's part of a volume: its layers, and how hosts know what they are given."""
+    """The backend's part of a volume: its layers, and how hosts know what they are given.
+
+    `source` and `source_identity` are what the state remembers; `pool` is what the space comes
+    from, of which each byte takes `copies`, and a `thin` volume takes none until it is written.
+    """
 
     identity: Identity | None = None
+    source: str = ""
     source_identity: str = ""
+    pool: PoolUsage | None = None
+    thin: bool = False
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +122,7 @@ def walk(
     layers: Sequence[Layer],
     goal: Size,
     hand: Hand,
-    targets: Mapping[str, Size] = {},  # noqa: B006 - never written to
+    targets: Mapping[str, Size] = {},
 ) -> Iterator[Event]:
     """Walk a stack from the lowest layer up and let `hand` act on each that is not full.
 

@@ -1,0 +1,50 @@
+"""Say whether a machine could do a deed: the tool is there, and root may run it unasked."""
+
+from collections.abc import Sequence
+
+from extendctl import phrasebook
+from extendctl.errors import Fault
+from extendctl.host import Deed, Host
+
+CAP_SYS_RESOURCE = 1 << 24  # linux/capability.h
+
+
+def hindrances(machine: Host, deed: Deed) -> list[Fault]:
+    """Why this deed would not even start on the machine; empty when it would.
+
+    Raises Unreachable when the machine cannot be asked.
+    """
+    tool = deed.argv[0]
+    if tool not in machine.ask(phrasebook.facts()).tools:
+        hint = f"install {PACKAGES.get(tool, tool)} on {machine.name}"
+        return [Fault("obstacle", f"{tool} is missing on {machine.name}", hint, machine.name)]
+    return _rights(machine, deed)
+
+
+def _rights(machine: Host, deed: Deed) -> list[Fault]:
+    if not machine.may_be_root:
+        message = f"{deed.argv[0]} must run as root on {machine.name}, and `become` is none"
+        return [Fault("obstacle", message, "log in as root, or set `become: sudo`", machine.name)]
+    if not machine.uses_sudo:
+        return []
+    if "sudo" not in machine.ask(phrasebook.facts()).tools:
+        message = f"sudo is missing on {machine.name}"
+        return [Fault("obstacle", message, "install it, or log in as root", machine.name)]
+    words: Sequence[str] = machine.dressed(deed.argv, root=True)[2:]
+    if machine.ask(phrasebook.permitted(words)) == 0:
+        return []
+    user = machine.config.user or "this user"
+    message = f"{user} may not run {deed.argv[0]} on {machine.name} through sudo without a password"
+    hint = "allow it in sudoers with NOPASSWD, or choose another user for the host"
+    return [Fault("obstacle", message, hint, machine.name)]
+
+
+PACKAGES = {
+    "lvextend": "lvm2", "lvs": "lvm2", "pvresize": "lvm2", "lvcreate": "lvm2",
+    "resize2fs": "e2fsprogs", "dumpe2fs": "e2fsprogs",
+    "xfs_growfs": "xfsprogs", "xfs_info": "xfsprogs", "btrfs": "btrfs-progs",
+    "losetup": "util-linux (mount)", "tee": "coreutils", "truncate": "coreutils",
+    "multipathd": "multipath-tools", "growpart": "cloud-guest-utils", "sfdisk": "fdisk",
+    "cryptsetup": "cryptsetup", "targetcli": "targetcli-fb", "iscsiadm": "open-iscsi",
+}  # fmt: skip
+"""The Debian package that holds a tool."""

@@ -1,0 +1,147 @@
+"""Sparse files in a directory, each behind a loop device on the same machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from extendctl import names, phrasebook
+from extendctl.ability import hindrances
+from extendctl.backends import Source
+from extendctl.config import BackendConfig
+from extendctl.errors import Fault, Refused, not_found
+from extendctl.host import Host
+from extendctl.model import Capability, Identity, PoolUsage
+from extendctl.size import Size, human, round_up
+from extendctl.stack import Obstacle, Trunk
+
+UNIT: Size = 4096  # what a loop device's content can use; a page
+_LARGEST = (1 << 63) - 4096
+
+
+@dataclass(frozen=True)
+class FileLayer:
+    """A regular file that stands for a disk."""
+
+    machine: Host
+    path: str
+    machine_id: str
+
+    kind = "file"
+    slack: Size = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.machine_id}/file/{self.path}"
+
+    @property
+    def host(self) -> str:
+        return self.machine.name
+
+    @property
+    def name(self) -> str:
+        return self.path
+
+    def measure(self) -> Size:
+        return measure(self.machine, self.path)
+
+    def room(self, below: Size) -> Size:
+        return round_up(below, UNIT)
+
+    def grow(self, to: Size) -> None:
+        self.machine.do(phrasebook.extend_file(self.path, to))
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        found = hindrances(self.machine, phrasebook.extend_file(self.path, to))
+        block, _, free = space(self.machine, str(PurePosixPath(self.path).parent))
+        if free < block:
+            message = f"the filesystem of {self.path} on {self.host} is full"
+            found.append(Fault("no-space", message, "make room there first", self.host))
+        return found
+
+
+def measure(machine: Host, path: str) -> Size:
+    """A regular file's bytes. Refused when it is not there or is something else."""
+    size, kind = machine.ask(phrasebook.file_size(path))
+    if kind not in {"regular file", "regular empty file"}:
+        message = f"{path} on {machine.name} is a {kind}, not a regular file"
+        raise Refused((Fault("obstacle", message, "", machine.name),))
+    return int(size)
+
+
+def space(machine: Host, directory: str) -> tuple[Size, Size, Size]:
+    """Of the filesystem under a directory, in bytes: its block, its size, what is free."""
+    block, total, free = machine.ask(phrasebook.filesystem_space(directory))
+    return block, block * total, block * free
+
+
+@dataclass(frozen=True)
+class FileBackend:
+    """A directory of files."""
+
+    config: BackendConfig
+    machine: Host
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def directory(self) -> str:
+        """Where the files are."""
+        return names.path(self.config.directory or "", "a directory")
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self.config.capabilities
+
+    def trunk(self, source: str, identity: str | None = None) -> Trunk:
+        path = self._path(source)
+        if source not in {one.name for one in self.sources()}:
+            raise not_found(
+                f"there is no file {path} on {self.machine.name}",
+                f"`ls {self.directory}` there shows what there is",
+            )
+        machine_id = self.machine.ask(phrasebook.facts()).machine_id
+        found = f"file:{machine_id}:{path}"
+        if identity is not None and identity != found:
+            message = f"{path} on {self.machine.name} is not the file that was taken in: "
+            message += f"that was {identity.removeprefix('file:')}"
+            raise Refused((Fault("obstacle", message, "", self.machine.name),))
+        return Trunk(
+            (FileLayer(self.machine, path, machine_id),),
+            identity=Identity("file", path),
+            source=source,
+            source_identity=found,
+            pool=self.usage(),
+            thin=True,
+        )
+
+    def usage(self) -> PoolUsage:
+        _, total, free = space(self.machine, self.directory)
+        used = 100.0 * (total - free) / total if total else 100.0
+        key = f"{self.machine.ask(phrasebook.facts()).machine_id}:{self.directory}"
+        return PoolUsage(key, total, free, UNIT, data_percent=round(used, 2))
+
+    def sources(self) -> Sequence[Source]:
+        rows = self.machine.ask(phrasebook.directory(self.directory))
+        machine_id = self.machine.ask(phrasebook.facts()).machine_id
+        found = (row.partition(" ") for row in rows)
+        return [
+            Source(name, f"file:{machine_id}:{self.directory.rstrip('/')}/{name}", int(size))
+            for size, _, name in found
+            if size.isdigit() and name
+        ]
+
+    def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:  # noqa: ARG002
+        path = self._path(name)
+        if size > _LARGEST:
+            raise Refused((Fault("no-space", f"{human(size)} is more than a file can have"),))
+        self.machine.do(phrasebook.create_directory(self.directory))
+        if name in {one.name for one in self.sources()}:
+            message = f"{path} is there already on {self.machine.name}"
+            raise Refused((Fault("obstacle", message, "import it, or choose another name"),))
+        self.machine.do(phrasebook.create_file(path, round_up(size, UNIT)))
+        return name
+
+    def _path(self, source: str) -> str:
+        return f"{self.directory.rstrip('/')}/{names.filename(source)}"

@@ -1,0 +1,142 @@
+"""The Linux kernel's target: a LUN as a layer, and how one is made.
+
+LIO follows the block device beneath a backstore by itself and tells nobody: the served size is
+that of the device it has open (target_core_iblock.c, iblock_get_blocks), hosts must rescan.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from extendctl import names, phrasebook
+from extendctl.errors import BackendFailed, Fault, Refused
+from extendctl.host import Host
+from extendctl.readings import LogicalVolume
+from extendctl.size import Size
+from extendctl.stack import Obstacle
+from extendctl.target_probe import CONFIGFS, Backstore, TargetFacts
+
+IQN_PREFIX = "iqn.2003-01.org.linux-iscsi.extendctl"
+
+
+@dataclass(frozen=True)
+class LunLayer:
+    """What a target serves from a block device. There is nothing to do but to look."""
+
+    machine: Host
+    store: str
+    serial: str
+    dev: str
+    place: str
+    wwid: str
+    enabled: bool = True
+
+    kind = "lun"
+    slack: Size = 0
+
+    @classmethod
+    def of(cls, machine: Host, store: Backstore) -> "LunLayer":
+        """The layer of a backstore on a block device."""
+        place = ", ".join(map(str, store.luns)) or store.name
+        return cls(
+            machine, store.id, store.serial, store.dev or "", place, store.wwid, store.enabled
+        )
+
+    @property
+    def key(self) -> str:
+        return f"{self.host}/lun/{self.wwid}"
+
+    @property
+    def host(self) -> str:
+        return self.machine.name
+
+    @property
+    def name(self) -> str:
+        return self.place
+
+    def measure(self) -> Size:
+        """The size of the device that the target has open, its serial and device verified."""
+        store = f"{CONFIGFS}/core/{self.store}"
+        serial, sectors = self.machine.ask(
+            phrasebook.sysfs(f"{store}/wwn/vpd_unit_serial", f"/sys/dev/block/{self.dev}/size")
+        )
+        if serial.rpartition(":")[2].strip() != self.serial:
+            message = f"the backstore {self.store} on {self.host} has another unit serial now"
+            raise Refused((Fault("obstacle", message, "look who re-created it", self.host),))
+        return int(sectors) * 512
+
+    def room(self, below: Size) -> Size:
+        return below
+
+    def grow(self, to: Size) -> None:
+        """The target needs no word; the second look tells whether it followed."""
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:  # noqa: ARG002
+        if self.enabled:
+            return []
+        message = f"the backstore {self.store} on {self.host} is not enabled"
+        return [Fault("obstacle", message, "look at `targetcli ls` there", self.host)]
+
+
+def backstores(machine: Host, row: LogicalVolume) -> list[Backstore]:
+    """The backstores that have a logical volume open; by device number, or by path for fileio."""
+    facts = machine.ask(phrasebook.target())
+    block = row.dm_uuid
+    nodes = _nodes(row)
+    blocks = machine.ask(phrasebook.facts()).blocks.values()
+    dev = next((one.dev for one in blocks if one.dm_uuid == block), row.dev)
+    return [
+        _on_device(store, dev)
+        for store in facts.stores
+        if store.dev == dev or (store.plugin == "fileio" and store.udev_path in nodes)
+    ]
+
+
+def _on_device(store: Backstore, dev: str) -> Backstore:
+    if store.dev is not None:
+        return store
+    return Backstore(
+        store.id, store.serial, store.udev_path, store.enabled, dev, store.declared, store.luns
+    )
+
+
+def _nodes(row: LogicalVolume) -> set[str]:
+    mapped = f"{row.group.name.replace('-', '--')}-{row.name.replace('-', '--')}"
+    return {f"/dev/{row.group.name}/{row.name}", f"/dev/mapper/{mapped}"}
+
+
+def ambiguous(source: str, host: str, stores: Sequence[Backstore]) -> Fault:
+    """Two backstores over one volume have two identities: hosts would see two disks."""
+    which = ", ".join(store.id for store in stores)
+    message = f"{source} on {host} is served by several backstores: {which}"
+    return Fault("obstacle", message, "leave one of them", host)
+
+
+def export(machine: Host, group: str, volume: str, initiators: Sequence[str]) -> None:
+    """Serve a logical volume as LUN 0 of a target of its own, to these initiators only.
+
+    Raises BackendFailed when the second look does not find it served.
+    """
+    facts = machine.ask(phrasebook.target())
+    iqn = names.iqn(f"{IQN_PREFIX}:{volume.lower().replace('_', '-').replace('+', '-')}")
+    for initiator in initiators:
+        names.iqn(initiator)
+    machine.do(phrasebook.create_backstore(volume, f"/dev/{group}/{volume}"))
+    machine.do(phrasebook.create_target(iqn))
+    _portals(machine, iqn, facts)
+    machine.do(phrasebook.create_lun(iqn, volume))
+    for initiator in initiators:
+        machine.do(phrasebook.create_acl(iqn, initiator))
+    machine.do(phrasebook.save_target())
+    served = [lun.iqn for store in machine.ask(phrasebook.target()).stores for lun in store.luns]
+    if iqn not in served:
+        raise BackendFailed(f"{iqn} is not served on {machine.name}", host=machine.name)
+
+
+def _portals(machine: Host, iqn: str, before: TargetFacts) -> None:
+    """Listen where the other targets listen; a portal on all addresses would collide with them."""
+    now = machine.ask(phrasebook.target())
+    if now.portals.get(f"{iqn}/tpgt_1"):
+        return
+    for portal in sorted({portal for portals in before.portals.values() for portal in portals}):
+        address, _, port = portal.rpartition(":")
+        machine.do(phrasebook.create_portal(iqn, address.strip("[]"), int(port)))

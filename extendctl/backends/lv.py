@@ -1,0 +1,201 @@
+"""A logical volume as the lowest layer, thick or thin."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from extendctl import names, phrasebook
+from extendctl.ability import hindrances
+from extendctl.errors import Fault, Refused, not_found
+from extendctl.host import Host
+from extendctl.model import PoolUsage
+from extendctl.readings import LogicalVolume, VolumeGroup
+from extendctl.size import Size, human, round_up
+from extendctl.stack import Obstacle
+
+FULL = 100.0  # percent
+_COPIES = {"raid1", "mirror"}  # segment types that take their size once per leg
+
+
+@dataclass(frozen=True)
+class LvLayer:
+    """A logical volume `group/volume`, known by its LVM UUID."""
+
+    machine: Host
+    group: str
+    volume: str
+    uuid: str
+
+    kind = "lv"
+    slack: Size = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.host}/lv/{self.uuid}"
+
+    @property
+    def host(self) -> str:
+        return self.machine.name
+
+    @property
+    def name(self) -> str:
+        return f"{self.group}/{self.volume}"
+
+    def row(self) -> LogicalVolume:
+        """What lvs says of it. Refused when it is gone, or another has taken its name."""
+        row = look(self.machine, self.group, self.volume)
+        if row.uuid != self.uuid:
+            raise Refused((replaced(self.name, self.host, self.uuid, row.uuid),))
+        return row
+
+    def measure(self) -> Size:
+        return self.row().size
+
+    def room(self, below: Size) -> Size:
+        return round_up(below, self.row().unit)
+
+    def grow(self, to: Size) -> None:
+        self.machine.do(phrasebook.extend_lv(self.group, self.volume, to))
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        row = self.row()
+        found = [*group_obstacles(row.group, self.host), *self._state(row)]
+        found += self._thin(row) if row.thin else self._thick(row, to)
+        return [
+            *found,
+            *hindrances(self.machine, phrasebook.extend_lv(self.group, self.volume, to)),
+        ]
+
+    def _state(self, row: LogicalVolume) -> list[Obstacle]:
+        found = []
+        if row.thick_origin:
+            found.append(self._no(
+                "has a thick snapshot, and LVM resizes the origin of one only while it is inactive",
+                "remove the snapshot, or use a thin volume, whose snapshots do not matter",
+            ))  # fmt: skip
+        if row.attr[4:5] in {"s", "S"}:
+            found.append(self._no("is suspended", f"find out why; `dmsetup resume` on {self.host}"))
+        if row.segtype not in {"linear", "striped", "thin", *_COPIES}:
+            found.append(self._no(f"is of the type {row.segtype}, which is not grown here", ""))
+        return found
+
+    def _thick(self, row: LogicalVolume, to: Size) -> list[Obstacle]:
+        needed = (round_up(to, row.unit) - row.size) * copies(row)
+        if needed <= row.group.free:
+            return []
+        return [Fault(
+            "no-space",
+            f"the volume group {self.group} on {self.host} has {human(row.group.free)} "
+            f"({row.group.free} bytes) free and {human(needed)} ({needed} bytes) are needed",
+            f"add a physical volume to {self.group}, or choose a smaller size",
+            self.host,
+        )]  # fmt: skip
+
+    def _thin(self, row: LogicalVolume) -> list[Obstacle]:
+        pool = look(self.machine, self.group, row.pool)
+        found = []
+        for what, percent in (("data", pool.data_percent), ("metadata", pool.metadata_percent)):
+            if percent is not None and percent >= FULL:
+                found.append(Fault(
+                    "no-space",
+                    f"the thin pool {self.group}/{row.pool} on {self.host} is full: "
+                    f"{what} {percent:g}%",
+                    f"grow the pool first: lvextend {self.group}/{row.pool}",
+                    self.host,
+                ))  # fmt: skip
+        return found
+
+    def _no(self, message: str, hint: str) -> Obstacle:
+        return Fault("obstacle", f"{self.name} on {self.host} {message}", hint, self.host)
+
+
+def copies(row: LogicalVolume) -> int:
+    """How often a byte of it takes space in its volume group."""
+    return row.stripes if row.segtype in _COPIES else 1
+
+
+def look(machine: Host, group: str, volume: str) -> LogicalVolume:
+    """A logical volume's row. Refused (`not-found`) when there is none of that name."""
+    row = machine.ask(phrasebook.logical_volumes(group)).get(volume)
+    if row is None:
+        raise not_found(
+            f"there is no logical volume {group}/{volume} on {machine.name}",
+            f"`lvs {group}` on {machine.name} lists what there is",
+        )
+    return row
+
+
+def layer(machine: Host, group: str, source: str, identity: str | None) -> LvLayer:
+    """The layer of a source, checked against the identity that the state has for it."""
+    volume = names.lvm(source.removeprefix(f"{group}/"), "logical volume")
+    row = look(machine, group, volume)
+    if identity is not None and identity != f"lv:{row.uuid}":
+        raise Refused((
+            replaced(f"{group}/{volume}", machine.name, identity.removeprefix("lv:"), row.uuid),
+        ))  # fmt: skip
+    return LvLayer(machine, group, volume, row.uuid)
+
+
+def replaced(name: str, host: str, known: str, found: str) -> Fault:
+    """The refusal of a logical volume that only has the name of the one that was taken in."""
+    return Fault(
+        "obstacle",
+        f"{name} on {host} is not the logical volume that was taken in: "
+        f"its UUID is {found}, it was {known}",
+        "find out who re-created it; to manage the new one, remove the volume and import it again",
+        host,
+    )
+
+
+def group_obstacles(group: VolumeGroup, host: str) -> list[Obstacle]:
+    """What in a volume group stands against any change of it (vgs(8), vg_attr)."""
+    said = {
+        0: ("r", "is read-only"),
+        2: ("x", "is exported"),
+        3: ("p", "is partial: a physical volume is missing"),
+        5: ("c", "is clustered, which needs a lock manager that is not asked here"),
+    }
+    found = [
+        Fault("obstacle", f"the volume group {group.name} on {host} {words}", "", host)
+        for place, (letter, words) in said.items()
+        if group.attr[place : place + 1] == letter
+    ]
+    if group.attr[5:6] == "s":
+        message = f"the volume group {group.name} on {host} is shared by lvmlockd"
+        found.append(Fault("obstacle", message, "extend it with the cluster's own tools", host))
+    if group.attr[1:2] == "-":
+        message = f"the volume group {group.name} on {host} may not be resized (vgchange -x y)"
+        found.append(Fault("obstacle", message, "", host))
+    return found
+
+
+def usage(machine: Host, group: str, pool: str | None = None) -> PoolUsage:
+    """A volume group's space, or that of one thin pool in it."""
+    if pool is not None:
+        row = look(machine, group, pool)
+        used = row.data_percent or 0.0
+        return PoolUsage(
+            key=row.group.uuid,
+            size=row.size,
+            free=int(row.size * (FULL - used) / FULL),
+            unit=row.group.extent,
+            data_percent=row.data_percent,
+            metadata_percent=row.metadata_percent,
+        )
+    found = machine.ask(phrasebook.volume_group(group)).get(group)
+    if found is None:
+        raise not_found(f"there is no volume group {group} on {machine.name}")
+    return PoolUsage(found.uuid, found.size, found.free, found.extent)
+
+
+def pool_usage(row: LogicalVolume, pool: LogicalVolume | None) -> PoolUsage:
+    """The pool that a logical volume takes its space from, from rows already read."""
+    if pool is None:
+        return PoolUsage(row.group.uuid, row.group.size, row.group.free, row.unit)
+    return PoolUsage(
+        key=row.group.uuid,
+        size=pool.size,
+        free=int(pool.size * (FULL - (pool.data_percent or 0.0)) / FULL),
+        unit=row.unit,
+        data_percent=pool.data_percent,
+        metadata_percent=pool.metadata_percent,
+    )

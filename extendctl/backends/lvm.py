@@ -1,0 +1,63 @@
+"""Logical volumes, thick and thin, used on the storage machine itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from extendctl import names, phrasebook
+from extendctl.backends import Source, lv
+from extendctl.config import BackendConfig
+from extendctl.host import Host
+from extendctl.model import Capability, Identity, PoolUsage
+from extendctl.size import Size
+from extendctl.stack import Trunk
+
+
+@dataclass(frozen=True)
+class LvmBackend:
+    """A volume group, or one thin pool in it."""
+
+    config: BackendConfig
+    machine: Host
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def group(self) -> str:
+        """The volume group's name."""
+        return self.config.volume_group or ""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self.config.capabilities
+
+    def trunk(self, source: str, identity: str | None = None) -> Trunk:
+        layer = lv.layer(self.machine, self.group, source, identity)
+        row = layer.row()
+        pool = lv.look(self.machine, self.group, row.pool) if row.thin else None
+        return Trunk(
+            (layer,),
+            identity=Identity("dm-uuid", row.dm_uuid),
+            source_identity=f"lv:{row.uuid}",
+            source=layer.volume,
+            pool=lv.pool_usage(row, pool),
+            thin=row.thin,
+            copies=lv.copies(row),
+        )
+
+    def usage(self) -> PoolUsage:
+        return lv.usage(self.machine, self.group, self.config.pool)
+
+    def sources(self) -> Sequence[Source]:
+        rows = self.machine.ask(phrasebook.logical_volumes(self.group))
+        return [
+            Source(row.name, f"lv:{row.uuid}", row.size, row.segtype)
+            for row in rows.values()
+            if row.segtype in {"linear", "striped", "thin", "raid1"} and row.attr[:1] not in "stT"
+        ]
+
+    def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:  # noqa: ARG002
+        names.lvm(name, "logical volume")
+        self.machine.do(phrasebook.create_lv(self.group, name, size, self.config.pool))
+        return name

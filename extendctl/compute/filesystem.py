@@ -1,0 +1,182 @@
+"""Mounted filesystems: ext2/3/4, xfs and btrfs, each grown online to what its device gives it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from extendctl import phrasebook, readings
+from extendctl.ability import CAP_SYS_RESOURCE
+from extendctl.compute.site import OnHost, Site
+from extendctl.errors import Refused
+from extendctl.probe import Block, Mount
+from extendctl.size import TIB, Size, round_down
+from extendctl.stack import Layer, Obstacle, Skipped
+
+_EXT = frozenset({"ext2", "ext3", "ext4"})
+
+
+@dataclass(frozen=True)
+class Mounted(OnHost):
+    """A filesystem on a block device, mounted at `point`."""
+
+    block: Block
+    point: str
+    read_only: bool
+
+    @property
+    def name(self) -> str:
+        return self.point
+
+    def _read_only(self) -> list[Obstacle]:
+        if not self.read_only:
+            return []
+        message = f"{self.point} on {self.host} is mounted read-only"
+        return [self.no(message, "mount it read-write, or use --no-filesystem")]
+
+
+@dataclass(frozen=True)
+class Ext4Layer(Mounted):
+    """ext2, ext3 or ext4."""
+
+    kind = "ext4"
+
+    @property
+    def key(self) -> str:
+        return f"{self.anchor}/ext4/{self.point}"
+
+    @property
+    def slack(self) -> Size:
+        """A last group too small for its tables is left out by rules that vary with the kernel."""
+        return 16 << 20
+
+    def superblock(self) -> readings.Ext4:
+        """The superblock, from the device that is mounted."""
+        return self.machine.ask(phrasebook.ext4(self.block.path))
+
+    def measure(self) -> Size:
+        return self.superblock().size
+
+    def room(self, below: Size) -> Size:
+        return self.superblock().reachable(below)
+
+    def grow(self, to: Size) -> None:  # noqa: ARG002 - it fills its device
+        self.machine.do(phrasebook.grow_ext4(self.block.path))
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        block = self.superblock()
+        found = self._read_only()
+        if "errors" in block.state:
+            found.append(
+                self.no(
+                    f"the filesystem at {self.point} on {self.host} has errors ({block.state}); "
+                    "the kernel refuses to grow it online",
+                    f"unmount it and run e2fsck -f {self.block.path}",
+                )
+            )
+        if to > 16 * TIB and "64bit" not in block.features:
+            message = f"the ext4 at {self.point} on {self.host} lacks `64bit`: 16 TiB at most"
+            found.append(self.no(message, "convert it offline: resize2fs -b"))
+        if "sparse_super2" in block.features:
+            message = f"the ext4 at {self.point} has sparse_super2, which cannot grow online"
+            found.append(self.no(message))
+        bounding = self.machine.ask(phrasebook.facts()).bounding
+        if not bounding & CAP_SYS_RESOURCE:
+            found.append(
+                self.no(
+                    f"processes on {self.host} lack CAP_SYS_RESOURCE, without which the kernel "
+                    f"does not grow a mounted ext4 ({self.point})",
+                    "run it outside of the container, or use --no-filesystem",
+                )
+            )
+        return [*found, *self.hindered(phrasebook.grow_ext4(self.block.path))]
+
+
+@dataclass(frozen=True)
+class XfsLayer(Mounted):
+    """xfs, whose tools know it by its mount point."""
+
+    kind = "xfs"
+    slack: Size = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.anchor}/xfs/{self.point}"
+
+    def geometry(self) -> readings.Xfs:
+        """Its geometry; Refused when something else is mounted there now."""
+        geometry = self.machine.ask(phrasebook.xfs(self.point))
+        block = self.machine.ask(phrasebook.facts()).by_path(geometry.device)
+        if block is None or block.dev != self.block.dev:
+            message = f"{geometry.device} is mounted at {self.point} on {self.host}, "
+            message += f"not {self.block.path}"
+            raise Refused((self.no(message, "run the command again"),))
+        return geometry
+
+    def measure(self) -> Size:
+        return self.geometry().size
+
+    def room(self, below: Size) -> Size:
+        return self.geometry().reachable(below)
+
+    def grow(self, to: Size) -> None:  # noqa: ARG002 - it fills its device
+        self.machine.do(phrasebook.grow_xfs(self.point))
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:  # noqa: ARG002
+        return [*self._read_only(), *self.hindered(phrasebook.grow_xfs(self.point))]
+
+
+@dataclass(frozen=True)
+class BtrfsLayer(Mounted):
+    """One device of a btrfs, which may have several; `max` without its number means devid 1."""
+
+    kind = "btrfs"
+    slack: Size = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.anchor}/btrfs/{self.point}"
+
+    def member(self) -> tuple[int, Size]:
+        """(devid, bytes) of this device. Refused when the filesystem does not have it."""
+        facts = self.machine.ask(phrasebook.facts())
+        for path, member in self.machine.ask(phrasebook.btrfs(self.point)).items():
+            block = facts.by_path(path)
+            if block is not None and block.dev == self.block.dev:
+                return member
+        message = f"{self.block.path} is no device of the btrfs at {self.point} on {self.host}"
+        raise Refused((self.no(message, "run the command again"),))
+
+    def measure(self) -> Size:
+        return self.member()[1]
+
+    def room(self, below: Size) -> Size:
+        return round_down(below, 4096)
+
+    def grow(self, to: Size) -> None:  # noqa: ARG002 - it fills its device
+        self.machine.do(phrasebook.grow_btrfs(self.member()[0], self.point))
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:  # noqa: ARG002
+        deed = phrasebook.grow_btrfs(self.member()[0], self.point)
+        return [*self._read_only(), *self.hindered(deed)]
+
+
+def mounted(site: Site, block: Block, mounts: Sequence[Mount]) -> Iterator[Layer | Skipped]:
+    """The layer of a mounted filesystem, or the reason why it is left alone."""
+    mount = _writable(mounts)
+    kind = "ext4" if mount.fstype in _EXT else mount.fstype
+    if site.options.no_filesystem:
+        yield site.skipped(kind, mount.point, "left alone, as asked by --no-filesystem")
+        return
+    common = (site.machine, site.anchor, block, mount.point, mount.read_only)
+    if mount.fstype in _EXT:
+        yield Ext4Layer(*common)
+    elif mount.fstype == "xfs":
+        yield XfsLayer(*common)
+    elif mount.fstype == "btrfs":
+        yield BtrfsLayer(*common)
+    else:
+        yield site.skipped(kind, mount.point, f"{mount.fstype} cannot be grown by this program")
+
+
+def _writable(mounts: Sequence[Mount]) -> Mount:
+    """The mount to work through: of the whole filesystem and writable, where there is one."""
+    return min(mounts, key=lambda one: (one.read_only, one.root != "/", one.point))

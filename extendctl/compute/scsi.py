@@ -1,0 +1,75 @@
+"""The SCSI paths to a volume: one layer, as small as its smallest path."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from extendctl import phrasebook
+from extendctl.compute.site import OnHost
+from extendctl.errors import Refused
+from extendctl.size import Size
+from extendctl.stack import Obstacle
+
+
+@dataclass(frozen=True)
+class PathLayer(OnHost):
+    """All devices `sdX` under which a host sees one WWN."""
+
+    wwid: str
+    devices: tuple[str, ...]
+
+    kind = "path"
+    slack: Size = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.anchor}/path"
+
+    @property
+    def name(self) -> str:
+        return ",".join(self.devices)
+
+    def sizes(self) -> dict[str, Size]:
+        """Each path's bytes, its WWN verified. Raises Refused when a name has passed to another."""
+        files = [
+            f"/sys/block/{device}/{file}"
+            for device in self.devices
+            for file in ("device/wwid", "size")
+        ]
+        answers = self.machine.ask(phrasebook.sysfs(*files))
+        for device, wwid in zip(self.devices, answers[::2], strict=True):
+            if wwid.strip() != self.wwid:
+                raise Refused((
+                    self.no(
+                        f"{device} on {self.host} is no longer {self.wwid} but {wwid.strip()}",
+                        "its name has passed to another disk; run the command again",
+                    ),
+                ))  # fmt: skip
+        sizes = (int(count) * 512 for count in answers[1::2])
+        return dict(zip(self.devices, sizes, strict=True))
+
+    def measure(self) -> Size:
+        return min(self.sizes().values())
+
+    def room(self, below: Size) -> Size:
+        return below
+
+    def grow(self, to: Size) -> None:
+        """Let the kernel ask again on each path that lags; LIO never tells by itself."""
+        for device, size in self.sizes().items():
+            if size < to:
+                self.machine.do(phrasebook.rescan_path(device))
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:  # noqa: ARG002
+        found = []
+        states = [f"/sys/block/{device}/device/state" for device in self.devices]
+        for device, state in zip(
+            self.devices, self.machine.ask(phrasebook.sysfs(*states)), strict=True
+        ):
+            if state != "running":
+                found.append(
+                    self.no(
+                        f"the path {device} on {self.host} is {state}, not running",
+                        "bring the session back first: iscsiadm -m session -P 1",
+                    )
+                )
+        return [*found, *self.hindered(phrasebook.rescan_path(self.devices[0]))]

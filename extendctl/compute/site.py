@@ -1,0 +1,58 @@
+"""Where discovery stands on a host, and the words that all layers on hosts share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from extendctl import phrasebook
+from extendctl.ability import hindrances
+from extendctl.errors import Fault
+from extendctl.host import Deed, Host
+from extendctl.model import GrowOptions, Identity
+from extendctl.probe import HostFacts
+from extendctl.size import Size
+from extendctl.stack import Obstacle, Skipped
+
+
+@dataclass(frozen=True)
+class Site:
+    """A host, what is known of it, and the volume whose stack is being climbed there."""
+
+    machine: Host
+    facts: HostFacts
+    identity: Identity
+    options: GrowOptions
+
+    @property
+    def anchor(self) -> str:
+        """The beginning of every key here: the host and the volume, not a device's name."""
+        return f"{self.machine.name}/{self.identity}"
+
+    def skipped(self, kind: str, name: str, reason: str) -> Skipped:
+        """A mark for what is left as it is."""
+        return Skipped(self.machine.name, kind, name, reason)
+
+
+@dataclass(frozen=True)
+class OnHost:
+    """What every layer on a host has: its machine and the anchor of its key."""
+
+    machine: Host
+    anchor: str
+
+    @property
+    def host(self) -> str:
+        return self.machine.name
+
+    def hindered(self, deed: Deed) -> list[Obstacle]:
+        """Why the machine could not do this deed."""
+        return hindrances(self.machine, deed)
+
+    def no(self, message: str, hint: str = "") -> Obstacle:
+        """An obstacle on this host."""
+        return Fault("obstacle", message, hint, self.host)
+
+
+def sectors(machine: Host, *names: str) -> Sequence[Size]:
+    """The kernel's view of block devices, in bytes."""
+    paths = [f"/sys/class/block/{name}/size" for name in names]
+    return [int(count) * 512 for count in machine.ask(phrasebook.sysfs(*paths))]

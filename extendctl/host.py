@@ -1,0 +1,241 @@
+"""One machine as the layers see it: questions that are remembered until something is done there."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from extendctl.config import HostConfig
+from extendctl.errors import Fault, NotNow, OutcomeUnknown, Refused, Unreachable
+from extendctl.stack import ToolFailed
+from extendctl.transport import LineLost, Result, Transport
+
+T = TypeVar("T")
+
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CHANNELS = 4  # sshd's MaxSessions is 10 and not ours alone
+GRACE = 10.0  # seconds beyond the remote `timeout` before the line itself is given up
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    """A command that only looks, with the parser of its answer. Memoised by all but the parser."""
+
+    argv: tuple[str, ...]
+    parse: Callable[[Result], T] = field(compare=False)
+    root: bool = False
+    stdin: bytes = b""
+    accept: frozenset[int] = frozenset({0})
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A command that changes something; it is absolute and harmless to repeat."""
+
+    argv: tuple[str, ...]
+    stdin: bytes = b""
+    secret: bool = field(default=False)  # stdin is a secret: never in the record
+
+    root = True
+
+
+class Watcher(Protocol):
+    """Who is told of deeds: before (it may forbid, by raising) and after."""
+
+    def before(self, host: str, deed: Deed) -> None: ...
+    def after(self, host: str, deed: Deed, result: Result | None) -> None: ...
+
+
+class Host:
+    """A machine, reached by a transport.
+
+    What was asked stays remembered until a deed or `forget`, so that discovery, preflight and dry
+    run cost one round trip; a measurement around a deed is always taken anew.
+    """
+
+    def __init__(
+        self, config: HostConfig, line: Transport, *, is_root: bool, watcher: Watcher | None = None
+    ) -> None:
+        self.config = config
+        self.name = config.name
+        self._line = line
+        self._is_root = is_root
+        self._watcher = watcher
+        self._memory: dict[Question[Any], Result] = {}
+
+    def __repr__(self) -> str:
+        return f"Host({self.name!r})"
+
+    def watched_by(self, watcher: Watcher) -> "Host":
+        """The same machine over the same line, with a memory and a watcher of its own."""
+        return Host(self.config, self._line, is_root=self._is_root, watcher=watcher)
+
+    def forget(self) -> None:
+        """Let every next question be asked anew."""
+        self._memory.clear()
+
+    def ask(self, question: Question[T]) -> T:
+        """The parsed answer.
+
+        Raises Unreachable when there is none in time, and Refused (`obstacle`) when the machine
+        answers with what cannot be an answer: a missing tool, no sudo, a failure of the tool.
+        """
+        result = self._memory.get(question)
+        if result is None:
+            result = self._put(question)
+            self._memory[question] = result
+        return self._parsed(question, result)
+
+    def ask_all(self, questions: Sequence[Question[Any]]) -> None:
+        """Ask side by side what is not known yet; `ask` then answers from memory.
+
+        Raises nothing for a single question's failure: whoever needs its answer meets it then.
+        """
+        new = [one for one in dict.fromkeys(questions) if one not in self._memory]
+        if len(new) == 1:
+            self._remember(new[0])
+        elif new:
+            with ThreadPoolExecutor(max_workers=min(CHANNELS, len(new))) as pool:
+                list(pool.map(self._remember, new))
+
+    def do(self, deed: Deed) -> Result:
+        """Run a deed. Forgets all that was asked.
+
+        Raises ToolFailed when it exits with another status than 0 (whoever grows something looks
+        again before believing even that), OutcomeUnknown when the line was lost while it ran or
+        it was ended for taking too long, Unreachable when it was certainly not begun.
+        """
+        if self._watcher is not None:
+            self._watcher.before(self.name, deed)
+        self.forget()
+        result: Result | None = None
+        try:
+            result = self._run(deed)
+        except LineLost as lost:
+            if lost.sent:
+                raise OutcomeUnknown(
+                    f"the line to {self.name} was lost during `{_shown(deed.argv)}`: {lost}",
+                    host=self.name,
+                    hint="when the machine can be reached again, resume: it looks first",
+                ) from lost
+            raise Unreachable(str(lost), host=self.name) from lost
+        finally:
+            if self._watcher is not None:
+                self._watcher.after(self.name, deed, result)
+        return self._checked(deed, result)
+
+    def dressed(self, argv: Sequence[str], *, root: bool) -> tuple[str, ...]:
+        """Argv as it travels: sudo first, then a clean environment and a time limit.
+
+        An unprivileged `timeout` could not end a root process, hence the order; sshd may drop
+        variables, hence `env`.
+        """
+        limit = f"{self.config.command_timeout:g}"
+        words = ("env", "LC_ALL=C", PATH, "timeout", "-k", "5", limit, *argv)
+        return ("sudo", "-n", *words) if root and self.uses_sudo else words
+
+    @property
+    def uses_sudo(self) -> bool:
+        """True when root's commands go through sudo here."""
+        return not self._is_root and self.config.become == "sudo"
+
+    @property
+    def may_be_root(self) -> bool:
+        """False when there is no way to root here: an ordinary user without `become`."""
+        return self._is_root or self.config.become == "sudo"
+
+    def _run(self, command: Question[Any] | Deed) -> Result:
+        words = self.dressed(command.argv, root=command.root)
+        return self._line.run(words, command.stdin, self.config.command_timeout + GRACE)
+
+    def _remember(self, question: Question[Any]) -> None:
+        try:
+            self._memory[question] = self._put(question)
+        except (Unreachable, Refused):
+            return
+
+    def _put(self, question: Question[T]) -> Result:
+        try:
+            return self._run(question)
+        except LineLost as lost:
+            raise Unreachable(
+                f"{self.name} did not answer `{_shown(question.argv)}`: {lost}",
+                host=self.name,
+                hint="nothing is known about it; try again when it answers",
+            ) from lost
+
+    def _parsed(self, question: Question[T], result: Result) -> T:
+        if result.status not in question.accept:
+            raise self._no_answer(question, result)
+        try:
+            return question.parse(result)
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise Refused(
+                (
+                    Fault(
+                        "obstacle",
+                        f"{self.name}: the answer to `{_shown(question.argv)}` cannot be read: {error}",
+                        "compare the tool's version with `extendctl host check`",
+                        self.name,
+                    ),
+                )
+            ) from error
+
+    def _no_answer(self, question: Question[T], result: Result) -> Refused | NotNow:
+        if result.status in _TIMED_OUT or result.status < 0:
+            return Unreachable(
+                f"{self.name}: `{_shown(question.argv)}` did not end within "
+                f"{self.config.command_timeout:g} s",
+                host=self.name,
+                hint="a blocked iSCSI session can hold LVM for two minutes; look at the machine",
+            )
+        return Refused((self._why(question.argv, result),))
+
+    def _why(self, argv: Sequence[str], result: Result) -> Fault:
+        return why(self.name, argv, result, self.config.user)
+
+    def _checked(self, deed: Deed, result: Result) -> Result:
+        if result.status in _TIMED_OUT or result.status < 0:
+            raise OutcomeUnknown(
+                f"{self.name}: `{_shown(deed.argv)}` was ended "
+                f"(status {result.status}, limit {self.config.command_timeout:g} s)",
+                host=self.name,
+                hint="resume looks at what it has done and goes on from there",
+            )
+        if result.status != 0:
+            fault = self._why(deed.argv, result)
+            raise ToolFailed(fault.message, hint=fault.hint, host=self.name)
+        return result
+
+
+_TIMED_OUT = frozenset({124, 137})  # timeout(1): it ran out; and it had to kill
+
+
+def why(host: str, argv: Sequence[str], result: Result, user: str | None) -> Fault:
+    """A failed command as one reason: a missing tool, no sudo, or the tool's own words."""
+    tool, said = argv[0], result.said
+    if said.startswith("sudo: ") and result.status == 1:
+        return Fault(
+            "obstacle",
+            f"{user or 'this user'} may not run {tool} as root on {host}: {_line(said)}",
+            f"let sudo on {host} allow it without a password, or set `become` for the host",
+            host,
+        )
+    if result.status in {126, 127} and ("No such file" in said or "not found" in said):
+        missing = "sudo" if "sudo: " in said or "'sudo'" in said else tool
+        return Fault("obstacle", f"{missing} is missing on {host}", f"install it on {host}", host)
+    return Fault(
+        "obstacle",
+        f"{host}: `{_shown(argv)}` exited with {result.status}: {_line(said) or 'no words'}",
+        "",
+        host,
+    )
+
+
+def _shown(argv: Sequence[str]) -> str:
+    return " ".join(argv) if len(argv) < 12 else " ".join(argv[:12]) + " ..."
+
+
+def _line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "; ".join(lines[-3:])[:400]

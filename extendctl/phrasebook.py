@@ -1,0 +1,268 @@
+"""Every command that this program may ever run on a machine, and whether as root.
+
+This one file is what a reviewer and a sudoers file need. Arguments are argv words, validated here
+at the latest; sizes are absolute bytes; nothing relative and nothing smaller ever goes out.
+"""
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from extendctl import names, readings
+from extendctl.host import Deed, Question
+from extendctl.probe import HOST_SCRIPT, HostFacts, host_facts
+from extendctl.size import Size
+from extendctl.target_probe import TARGET_SCRIPT, TargetFacts, target_facts
+from extendctl.transport import Result
+
+# Questions -----------------------------------------------------------------------------------
+
+
+def facts() -> Question[HostFacts]:
+    """All that discovery needs, as an ordinary user."""
+    return Question(
+        ("sh", "-s"), lambda result: host_facts(result.stdout), stdin=HOST_SCRIPT.encode()
+    )
+
+
+def target() -> Question[TargetFacts]:
+    """What LIO serves, as an ordinary user."""
+    return Question(
+        ("sh", "-s"), lambda result: target_facts(result.stdout), stdin=TARGET_SCRIPT.encode()
+    )
+
+
+def logical_volumes(group: str) -> Question[dict[str, readings.LogicalVolume]]:
+    """All logical volumes of a volume group, with its own figures."""
+    return Question(
+        ("lvs", *_REPORT, "-a", "-o", readings.LVS_COLUMNS, names.lvm(group, "volume group")),
+        readings.logical_volumes,
+        root=True,
+    )
+
+
+def volume_group(group: str) -> Question[dict[str, readings.VolumeGroup]]:
+    """A volume group's own figures, also when nothing is in it."""
+    return Question(
+        ("vgs", *_REPORT, "-o", readings.VGS_COLUMNS, names.lvm(group, "volume group")),
+        readings.volume_groups,
+        root=True,
+    )
+
+
+_REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix")
+
+
+def sysfs(*paths: str) -> Question[tuple[str, ...]]:
+    """The one-line contents of files under /sys, in order."""
+    for path in paths:
+        names.path(path, "a file under /sys")
+        if not path.startswith("/sys/"):
+            raise ValueError(f"not under /sys: {path}")
+    return Question(("cat", *paths), readings.lines)
+
+
+def ext4(device: str) -> Question[readings.Ext4]:
+    """An ext2/3/4 superblock."""
+    return Question(("dumpe2fs", "-h", _node(device)), readings.ext4, root=True)
+
+
+def xfs(mountpoint: str) -> Question[readings.Xfs]:
+    """A mounted xfs's geometry."""
+    return Question(("xfs_info", _mountpoint(mountpoint)), readings.xfs, root=True)
+
+
+def btrfs(mountpoint: str) -> Question[dict[str, tuple[int, Size]]]:
+    """A mounted btrfs's devices: path to (devid, bytes)."""
+    return Question(
+        ("btrfs", "filesystem", "show", "--raw", _mountpoint(mountpoint)),
+        readings.btrfs_devices,
+        root=True,
+    )
+
+
+def signature(device: str) -> Question[dict[str, str]]:
+    """What stands on a device that is not in use, by its superblocks."""
+    return Question(
+        ("blkid", "-p", "-o", "export", _node(device)),
+        readings.blkid,
+        root=True,
+        accept=frozenset({0, 2, 8}),
+    )
+
+
+def file_size(path: str) -> Question[tuple[str, ...]]:
+    """A file's bytes and type: `size`, `regular file`, resolved links not followed."""
+    return Question(
+        ("stat", "--format", "%s\n%F", names.path(path, "a file")), readings.lines, root=True
+    )
+
+
+def directory(path: str) -> Question[tuple[str, ...]]:
+    """Sizes and names of the regular files directly in a directory: `size name` to a line."""
+    return Question(
+        (
+            "find",
+            names.path(path, "a directory"),
+            "-maxdepth",
+            "1",
+            "-type",
+            "f",
+            "-printf",
+            "%s %f\\n",
+        ),  # fmt: skip
+        readings.lines,
+        root=True,
+    )
+
+
+def filesystem_space(path: str) -> Question[tuple[int, ...]]:
+    """Of the filesystem under a path: block size, blocks in all, blocks free to everyone."""
+    return Question(
+        ("stat", "--file-system", "--format", "%S\n%b\n%a", names.path(path, "a directory")),
+        readings.numbers,
+        root=True,
+    )
+
+
+def version(tool: str) -> Question[tuple[str, ...]]:
+    """What a tool says its version is; nothing when it does not tell."""
+    flag = _VERSION_FLAGS.get(tool, "--version")
+    return Question((tool, flag), _spoken, accept=frozenset(range(126)))
+
+
+_VERSION_FLAGS = {
+    "xfs_growfs": "-V", "xfs_info": "-V", "resize2fs": "-V", "dumpe2fs": "-V", "lvs": "--version",
+}  # fmt: skip
+
+
+def _spoken(result: Result) -> tuple[str, ...]:
+    return tuple((result.stdout + result.stderr).strip().splitlines()[:1])
+
+
+def permitted(words: Sequence[str]) -> Question[int]:
+    """Whether sudo would run these words, dressed as they would go out, without a password."""
+    return Question(("sudo", "-n", "-l", *words), readings.status, accept=frozenset(range(126)))
+
+
+# Deeds, all of them as root ------------------------------------------------------------------
+
+
+def extend_lv(group: str, volume: str, size: Size) -> Deed:
+    """Let a logical volume be `size` bytes. Never `-r`: a cut line would stop it half way."""
+    target = f"{names.lvm(group, 'volume group')}/{names.lvm(volume, 'logical volume')}"
+    return Deed(("lvextend", "--yes", "--size", f"{_size(size)}b", target))
+
+
+def create_lv(group: str, volume: str, size: Size, pool: str | None) -> Deed:
+    """Make a logical volume of at least `size` bytes, thin when a pool is named."""
+    group, volume = names.lvm(group, "volume group"), names.lvm(volume, "logical volume")
+    if pool is not None:
+        thin = f"{group}/{names.lvm(pool, 'thin pool')}"
+        return Deed(
+            (
+                "lvcreate",
+                "--yes",
+                "--thin",
+                "--virtualsize",
+                f"{_size(size)}b",
+                "--name",
+                volume,
+                thin,
+            )  # fmt: skip
+        )
+    return Deed(("lvcreate", "--yes", "--size", f"{_size(size)}b", "--name", volume, group))
+
+
+def create_file(path: str, size: Size) -> Deed:
+    """Make a sparse file of `size` bytes, where there is none (the caller has looked)."""
+    return Deed(("truncate", f"--size=>{_size(size)}", names.path(path, "a file")))
+
+
+def create_directory(path: str) -> Deed:
+    """Make a directory that only root can enter, with its parents; harmless when it is there."""
+    return Deed(("mkdir", "--parents", "--mode", "0700", names.path(path, "a directory")))
+
+
+def create_backstore(name: str, device: str) -> Deed:
+    """A LIO block backstore on a device."""
+    name = names.lvm(name, "backstore")
+    return _targetcli("/backstores/block", "create", f"name={name}", f"dev={_node(device)}")
+
+
+def create_target(iqn: str) -> Deed:
+    """An iSCSI target with one portal group."""
+    return _targetcli("/iscsi", "create", names.iqn(iqn))
+
+
+def create_portal(iqn: str, address: str, port: int) -> Deed:
+    """An address at which a target listens."""
+    place = f"/iscsi/{names.iqn(iqn)}/tpg1/portals"
+    return _targetcli(place, "create", str(ip_address(address)), str(int(port)))
+
+
+def create_lun(iqn: str, backstore: str) -> Deed:
+    """A block backstore as a target's next LUN."""
+    store = f"/backstores/block/{names.lvm(backstore, 'backstore')}"
+    return _targetcli(f"/iscsi/{names.iqn(iqn)}/tpg1/luns", "create", store)
+
+
+def create_acl(iqn: str, initiator: str) -> Deed:
+    """An initiator's right to a target and its LUNs."""
+    return _targetcli(f"/iscsi/{names.iqn(iqn)}/tpg1/acls", "create", names.iqn(initiator))
+
+
+def save_target() -> Deed:
+    """Keep the running configuration of the target, all of it, over a restart."""
+    return _targetcli("saveconfig")
+
+
+def _targetcli(*words: str) -> Deed:
+    return Deed(("targetcli", *words))
+
+
+def extend_file(path: str, size: Size) -> Deed:
+    """Let a file be at least `size` bytes; truncate(1)'s `>` can never make it smaller."""
+    return Deed(("truncate", "--no-create", f"--size=>{_size(size)}", names.path(path, "a file")))
+
+
+def rescan_path(device: str) -> Deed:
+    """Let the kernel read a SCSI device's capacity again."""
+    return Deed(("tee", f"/sys/block/{names.device(device)}/device/rescan"), stdin=b"1\n")
+
+
+def refresh_loop(device: str) -> Deed:
+    """Let a loop device take its file's size."""
+    return Deed(("losetup", "--set-capacity", f"/dev/{names.device(device)}"))
+
+
+def grow_ext4(device: str) -> Deed:
+    """Let an ext2/3/4 fill its device."""
+    return Deed(("resize2fs", _node(device)))
+
+
+def grow_xfs(mountpoint: str) -> Deed:
+    """Let a mounted xfs fill its device (never -D: a smaller number would shrink)."""
+    return Deed(("xfs_growfs", "-d", _mountpoint(mountpoint)))
+
+
+def grow_btrfs(devid: int, mountpoint: str) -> Deed:
+    """Let one device of a mounted btrfs be filled; plain `max` would mean devid 1."""
+    return Deed(("btrfs", "filesystem", "resize", f"{int(devid)}:max", _mountpoint(mountpoint)))
+
+
+def _size(size: Size) -> int:
+    if size <= 0:
+        raise ValueError(f"a size must be greater than zero: {size}")
+    return size
+
+
+def _node(device: str) -> str:
+    if not names.path(device, "a device").startswith("/dev/"):
+        raise ValueError(f"not under /dev: {device}")
+    return device
+
+
+def _mountpoint(path: str) -> str:
+    if not path.startswith("/") or "\0" in path:
+        raise ValueError(f"not a mount point: {path!r}")
+    return path

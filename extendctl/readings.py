@@ -1,0 +1,278 @@
+"""Read what the storage tools print, each reading as frozen data; recorded outputs test them all."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from extendctl.size import Size, round_down
+from extendctl.transport import Result
+
+
+@dataclass(frozen=True, slots=True)
+class LogicalVolume:
+    """A row of lvs(8). Sizes in bytes; percentages of a thin pool or None.
+
+    `unit` is what the volume grows by: an extent in each stripe.
+    """
+
+    name: str
+    uuid: str
+    size: Size
+    attr: str
+    segtype: str
+    stripes: int
+    pool: str
+    data_percent: float | None
+    metadata_percent: float | None
+    dev: str  # major:minor, "-1:-1" when inactive
+    dm_uuid: str
+    group: "VolumeGroup"
+
+    @property
+    def unit(self) -> Size:
+        """Bytes by which it can grow: extents times stripes."""
+        return self.group.extent * (self.stripes if self.segtype == "striped" else 1)
+
+    @property
+    def thin(self) -> bool:
+        """True when its space comes from a thin pool."""
+        return bool(self.pool) and self.segtype == "thin"
+
+    @property
+    def thick_origin(self) -> bool:
+        """True when thick snapshots stand on it (lvs(8), lv_attr 1: (o)rigin, (O) merging)."""
+        return self.attr[:1] in {"o", "O"}
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeGroup:
+    """What vgs(8) tells of a volume group. Sizes in bytes."""
+
+    name: str
+    uuid: str
+    size: Size
+    free: Size
+    extent: Size
+    attr: str
+
+
+_LV_FIELDS = (
+    "lv_name", "lv_uuid", "lv_size", "lv_attr", "segtype", "stripes", "pool_lv", "data_percent",
+    "metadata_percent", "lv_kernel_major", "lv_kernel_minor",
+)  # fmt: skip
+_VG_FIELDS = ("vg_name", "vg_uuid", "vg_size", "vg_free", "vg_extent_size", "vg_attr")
+LVS_COLUMNS = ",".join((*_LV_FIELDS, *_VG_FIELDS))
+VGS_COLUMNS = ",".join(_VG_FIELDS)
+
+
+def logical_volumes(result: Result) -> dict[str, LogicalVolume]:
+    """`lvs --reportformat json` with LVS_COLUMNS, by name; of several segments the last counts."""
+    rows = _report(result, "lv")
+    return {row["lv_name"].strip("[]"): _logical_volume(row) for row in rows}
+
+
+def volume_groups(result: Result) -> dict[str, VolumeGroup]:
+    """`vgs --reportformat json` with VGS_COLUMNS, by name."""
+    return {row["vg_name"]: _volume_group(row) for row in _report(result, "vg")}
+
+
+def _report(result: Result, section: str) -> list[dict[str, str]]:
+    document = json.loads(result.stdout)
+    rows: list[dict[str, str]] = []
+    for report in document["report"]:
+        rows.extend(report.get(section, ()))
+    return rows
+
+
+def _logical_volume(row: Mapping[str, str]) -> LogicalVolume:
+    group = _volume_group(row)
+    uuid = row["lv_uuid"]
+    return LogicalVolume(
+        name=row["lv_name"].strip("[]"),
+        uuid=uuid,
+        size=_bytes(row["lv_size"]),
+        attr=row["lv_attr"],
+        segtype=row["segtype"],
+        stripes=max(1, int(row["stripes"] or 1)),
+        pool=row["pool_lv"].strip("[]"),
+        data_percent=_percent(row["data_percent"]),
+        metadata_percent=_percent(row["metadata_percent"]),
+        dev=f"{row['lv_kernel_major']}:{row['lv_kernel_minor']}",
+        dm_uuid="LVM-" + (group.uuid + uuid).replace("-", ""),
+        group=group,
+    )
+
+
+def _volume_group(row: Mapping[str, str]) -> VolumeGroup:
+    return VolumeGroup(
+        name=row["vg_name"],
+        uuid=row["vg_uuid"],
+        size=_bytes(row["vg_size"]),
+        free=_bytes(row["vg_free"]),
+        extent=_positive(_bytes(row["vg_extent_size"]), "vg_extent_size"),
+        attr=row["vg_attr"],
+    )
+
+
+def _bytes(text: str) -> Size:
+    size = int(text.removesuffix("B"))
+    if size < 0:
+        raise ValueError(f"a negative size: {text!r}")
+    return size
+
+
+def _positive(number: int, what: str) -> int:
+    if number <= 0:
+        raise ValueError(f"{what} must be greater than zero: {number}")
+    return number
+
+
+def _percent(text: str) -> float | None:
+    return float(text) if text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ext4:
+    """An ext2, ext3 or ext4 superblock as dumpe2fs(8) prints it; sizes in blocks unless said."""
+
+    blocks: int
+    block_size: int  # bytes
+    first_block: int
+    blocks_per_group: int
+    inode_blocks_per_group: int
+    reserved_gdt: int
+    descriptor_size: int  # bytes
+    state: str
+    features: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def size(self) -> Size:
+        """Bytes that the filesystem spans."""
+        return self.blocks * self.block_size
+
+    def reachable(self, below: Size) -> Size:
+        """The bytes that it can span on a device of `below` bytes.
+
+        Whole blocks in whole pages (resize2fs, main.c), and without a last group that could not
+        hold its own tables (the kernel's ext4_resize_fs; e2fsprogs' adjust_fs_info is alike).
+        """
+        page = max(4096, self.block_size)
+        blocks = round_down(below, page) // self.block_size
+        group, rest = divmod(blocks - self.first_block, self.blocks_per_group)
+        if group and 0 < rest <= self._tables(group):
+            blocks -= rest
+        return blocks * self.block_size
+
+    def _tables(self, group: int) -> int:
+        overhead = 2 + self.inode_blocks_per_group + 1
+        if self._has_super(group):
+            per_block = self.block_size // self.descriptor_size
+            overhead += 1 + -(-(group + 1) // per_block) + self.reserved_gdt
+        return overhead
+
+    def _has_super(self, group: int) -> bool:
+        if group == 0 or "sparse_super" not in self.features:
+            return True
+        return group == 1 or any(_is_power(group, base) for base in (3, 5, 7))
+
+
+def _is_power(number: int, base: int) -> bool:
+    while number % base == 0:
+        number //= base
+    return number == 1
+
+
+def ext4(result: Result) -> Ext4:
+    """`dumpe2fs -h`."""
+    values = dict(re.findall(r"^([A-Z][^:\n]*):[ \t]*(.*)$", result.stdout, re.MULTILINE))
+    return Ext4(
+        blocks=int(values["Block count"]),
+        block_size=_positive(int(values["Block size"]), "Block size"),
+        first_block=int(values["First block"]),
+        blocks_per_group=_positive(int(values["Blocks per group"]), "Blocks per group"),
+        inode_blocks_per_group=int(values["Inode blocks per group"]),
+        reserved_gdt=int(values.get("Reserved GDT blocks", 0)),
+        descriptor_size=int(values.get("Group descriptor size", 32)),
+        state=values["Filesystem state"].strip(),
+        features=frozenset(values.get("Filesystem features", "").split()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Xfs:
+    """The data section's geometry, in blocks of `block_size` bytes, and the device it is on."""
+
+    device: str
+    block_size: int
+    blocks: int
+    group_blocks: int
+
+    @property
+    def size(self) -> Size:
+        """Bytes of the data section."""
+        return self.block_size * self.blocks
+
+    def reachable(self, below: Size) -> Size:
+        """The bytes it can span on a device of `below` bytes.
+
+        A last allocation group of less than 64 blocks is left out (XFS_MIN_AG_BLOCKS).
+        """
+        blocks = below // self.block_size
+        rest = blocks % self.group_blocks
+        return (blocks - rest if rest < 64 else blocks) * self.block_size
+
+
+def xfs(result: Result) -> Xfs:
+    """`xfs_info MOUNTPOINT`."""
+    data = re.search(r"^data\s+=.*bsize=(\d+)\s+blocks=(\d+)", result.stdout, re.MULTILINE)
+    group = re.search(r"agsize=(\d+) blks", result.stdout)
+    device = re.search(r"^meta-data=(\S+)", result.stdout, re.MULTILINE)
+    if data is None or group is None or device is None:
+        raise ValueError("no data section in what xfs_info printed")
+    return Xfs(
+        device[1],
+        _positive(int(data[1]), "bsize"),
+        int(data[2]),
+        _positive(int(group[1]), "agsize"),
+    )
+
+
+def btrfs_devices(result: Result) -> dict[str, tuple[int, Size]]:
+    """`btrfs filesystem show --raw MOUNTPOINT`: device path to (devid, bytes)."""
+    rows = re.findall(r"devid\s+(\d+) size (\d+) used \d+ path (.+)$", result.stdout, re.MULTILINE)
+    if not rows:
+        raise ValueError("no devid in what btrfs printed")
+    return {path.strip(): (int(devid), int(size)) for devid, size, path in rows}
+
+
+def blkid(result: Result) -> dict[str, str]:
+    """`blkid -p -o export DEV`: TYPE, PTTYPE and the like; empty when there is nothing known.
+
+    blkid(8) exits 2 for an empty device and 8 for one with contradicting signatures.
+    """
+    if result.status == 8:
+        return {"TYPE": "ambivalent"}
+    pairs = (line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
+    return {key: value for key, value in pairs}
+
+
+def numbers(result: Result) -> tuple[int, ...]:
+    """One whole number to a line."""
+    return tuple(int(line) for line in result.stdout.split())
+
+
+def lines(result: Result) -> tuple[str, ...]:
+    """The lines, without surrounding space."""
+    return tuple(line.strip() for line in result.stdout.splitlines())
+
+
+def status(result: Result) -> int:
+    """Only the exit status."""
+    return result.status
+
+
+def document(result: Result) -> Any:  # noqa: ANN401 - JSON is anything
+    """A JSON document."""
+    return json.loads(result.stdout)

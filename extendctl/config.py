@@ -11,6 +11,19 @@ from extendctl.size import Size
 SEARCHED = ("--config", "EXTENDCTL_CONFIG", "$XDG_CONFIG_HOME/extendctl/config.yaml",
             "/etc/extendctl/config.yaml")  # fmt: skip
 
+DRIVER_CAPABILITIES: Mapping[str, frozenset[Capability]] = {
+    "lvm": frozenset({Capability.IN_USE_EXTEND}),
+    "iscsi": frozenset({Capability.IN_USE_EXTEND}),
+    "file": frozenset({Capability.IN_USE_EXTEND}),
+}
+"""The drivers, and what each can be granted; granting more is an error of configuration."""
+
+TARGETS = ("lio", "tgt", "nvmet")
+"""What may serve the volumes of an `iscsi` backend."""
+
+RULES = ("volume:extend", "volume:extend_attached_volume")
+"""The rules of policy."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
@@ -77,13 +90,22 @@ class PolicyConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration. `source` is None for the embedded default."""
+    """The whole configuration. `source` is None for the embedded default.
+
+    `state` is a SQLAlchemy URL without its password; `state_password` is the password in plain
+    (not percent-encoded), and `state_password_from` says in words where it was found.
+    """
 
     state: str
     hosts: Mapping[str, HostConfig]
     backends: Mapping[str, BackendConfig]
     policy: PolicyConfig = PolicyConfig()
     source: Path | None = None
+    state_password: str = field(default="", repr=False)
+    state_password_from: str = ""
+
+
+# os.path.expanduser leaves `~` where there is no home; Path.expanduser raises RuntimeError.
 
 
 def find(explicit: str | None) -> Path | None:
@@ -91,7 +113,7 @@ def find(explicit: str | None) -> Path | None:
     named = explicit or os.environ.get("EXTENDCTL_CONFIG")
     if named:
         return Path(named)
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111
     for place in (Path(home, "extendctl/config.yaml"), Path("/etc/extendctl/config.yaml")):
         if place.exists():
             return place
@@ -100,7 +122,7 @@ def find(explicit: str | None) -> Path | None:
 
 def state_home() -> Path:
     """The directory that holds the embedded default's state and volumes."""
-    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111
     return Path(home, "extendctl")
 
 

@@ -52,8 +52,10 @@ packages: ## install the Debian packages that the tests need (as root; else says
 		[ -z "$${EXTENDCTL_REQUIRE_LAB:-}" ]; \
 	else \
 		echo "Installing Debian packages for the tests:$$missing"; \
-		apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+		log=$$(mktemp); export DEBIAN_FRONTEND=noninteractive; \
+		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing; } >$$log 2>&1 || \
+			{ cat $$log; echo "apt-get failed, as it says above"; exit 1; }; \
+		rm -f $$log; \
 	fi
 
 .PHONY: lint

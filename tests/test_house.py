@@ -15,7 +15,7 @@ SOURCE = TOP / "extendctl"
 
 # The means come in three kinds, which know only their own.
 CONFIG = "config config_*"
-STATE = "store tables operations admission records database owner"
+STATE = "store tables operations admission records volumes database owner"
 SSH = "ssh dial talk hostkeys identity"
 MACHINE = f"host phrasebook probe target_probe readings ability transport {SSH}"
 

@@ -15,7 +15,7 @@ from pydantic import (
 from extendctl import config_values as values
 from extendctl.config import DRIVER_CAPABILITIES, RULES, TARGETS, HostConfig, Limits
 from extendctl.config_faults import Document, Finding, KeyPath
-from extendctl.config_rules import DRIVER_KEYS
+from extendctl.config_rules import DRIVER_KEYS, DriverKeys
 from extendctl.config_words import finding
 from extendctl.model import Capability
 
@@ -193,7 +193,7 @@ class PolicySection(Section):
         json_schema_extra={"propertyNames": {"enum": list(RULES)}},
     )
     limits: Annotated[LimitsSection, _EMPTY] = Field(
-        default=LimitsSection(), description="Bounds that hold for everyone."
+        default=LimitsSection(), description="How far volumes may grow, and pools be filled."
     )
     projects: Annotated[dict[str, Annotated[ProjectSection, _EMPTY]], _EMPTY] = Field(
         default_factory=dict, description="Bounds by project.", json_schema_extra=_NAMES
@@ -255,12 +255,19 @@ def schema() -> dict[str, Any]:
     backend["allOf"] = [
         {
             "if": {"properties": {"driver": {"const": driver}}, "required": ["driver"]},
-            "then": {
-                "required": list(keys.needed),
-                "properties": dict.fromkeys(keys.foreign, False),
-            },
+            "then": _driver_schema(keys),
         }
         for driver, keys in DRIVER_KEYS.items()
     ]
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, "title": "Configuration of extendctl"} | found
+
+
+def _driver_schema(keys: DriverKeys) -> dict[str, Any]:
+    then: dict[str, Any] = {
+        "required": list(keys.needed),
+        "properties": dict.fromkeys(keys.foreign, False),
+    }
+    if keys.one_of:
+        then["oneOf"] = [{"required": [key]} for key in keys.one_of]
+    return then

@@ -234,39 +234,6 @@ class LayerReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A layer's line in the journal. `outcome` is None until it is settled."""
-
-    seq: int
-    epoch: int
-    key: str
-    host: str
-    kind: str
-    name: str
-    before: Size | None
-    target: Size | None
-    after: Size | None
-    outcome: LayerOutcome | None
-    note: str
-    error: Mapping[str, Any] | None
-    measured_at: datetime
-    settled_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """A command that may have changed something. `status` is None when it was not told."""
-
-    host: str
-    argv: tuple[str, ...]
-    status: int | None
-    output: str
-    started_at: datetime
-    ended_at: datetime | None
-    seq: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
     """What an operation saw of an attachment in the end; `size` is None when it saw nothing."""
 

@@ -1,0 +1,257 @@
+"""The state's database: how it is reached, how transactions begin, and its faults in our words."""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    make_url,
+    select,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from extendctl.errors import Busy, ConfigError, ExtendctlError, Unreachable
+from extendctl.tables import alembic_version
+
+WAIT = 10.0
+"""Seconds to wait for another program's transaction, or for a database server to answer."""
+
+_DRIVERS = {
+    "postgresql": ("postgresql+psycopg", "pip install 'extendctl[postgres]'"),
+    "mysql": ("mysql+pymysql", "pip install 'extendctl[mariadb]'"),
+    "mariadb": ("mariadb+pymysql", "pip install 'extendctl[mariadb]'"),
+    "sqlite": ("sqlite", ""),
+}
+RESTORE = "restore a backup, or move the file away to begin with an empty state"
+_ACCESS = "run as the user that owns the state, or name another place in the configuration"
+# What SQLite's primary result codes mean to an operator (https://www.sqlite.org/rescode.html).
+_SQLITE = {
+    "NOTADB": ("is not a database, or is damaged", RESTORE),
+    "CORRUPT": ("is damaged", RESTORE),
+    "READONLY": ("is read-only, or its directory is", _ACCESS),
+    "CANTOPEN": ("cannot be opened", _ACCESS),
+    "PERM": ("may not be used", _ACCESS),
+    "AUTH": ("may not be used", _ACCESS),
+    "FULL": ("cannot grow: the filesystem is full", "make room, and try again"),
+    "IOERR": ("cannot be read or written", "look at the disk and at the kernel log"),
+}
+_BUSY_STATES = {"55P03", "40P01", "40001", "57014"}  # PostgreSQL: no lock, deadlock, conflict
+
+
+class Database:
+    """One state. Safe for use by several threads; each transaction has its own connection."""
+
+    def __init__(self, url: str, password: str = "", wait: float = WAIT) -> None:
+        """Prepare to reach `url`, without asking anything of it. Raises ConfigError."""
+        self.wait = wait
+        self._url = _parsed(url, password)
+        self.sqlite = self._url.get_backend_name() == "sqlite"
+        self.file = self._file()
+        self._engine = self._made()
+        writing = {} if self.sqlite else {"isolation_level": "READ COMMITTED"}
+        reading = {} if self.sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._writer = self._engine.execution_options(extendctl_writing=True, **writing)
+        self._reader = self._engine.execution_options(extendctl_writing=False, **reading)
+
+    def __str__(self) -> str:
+        """Where the state is, in words, without a password."""
+        if self.file is not None:
+            return f"the state {self.file}"
+        return f"the state at {self._url.host or 'localhost'}, database {self._url.database}"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one moment. Raises ConfigError, Busy, Unreachable."""
+        with self.faults(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end, and that nobody can make fail half way.
+
+        On SQLite it holds the write lock from its first moment: one that read first and wrote
+        later would fail at once, whatever the time to wait, when another had written meanwhile.
+        Raises IntegrityError for the caller to explain, else ConfigError, Busy, Unreachable.
+        """
+        with self.faults(), self._writer.begin() as connection:
+            yield connection
+
+    def serialise(self, connection: Connection) -> None:
+        """Let no other transaction that calls this go on until this one ends.
+
+        What SQLite's write lock does for all, a locked row does on servers, where a check such as
+        "no other promised this space" would not see what another is about to insert.
+        """
+        connection.execute(select(alembic_version.c.version_num).with_for_update())
+
+    @contextmanager
+    def raw(self) -> Iterator[sqlite3.Connection]:
+        """SQLite itself, outside any transaction: VACUUM and some PRAGMAs need that."""
+        with self.faults():
+            pooled = self._engine.raw_connection()
+            try:
+                if not isinstance(pooled.driver_connection, sqlite3.Connection):
+                    raise ConfigError(f"{self} is not SQLite", hint="use the server's own tools")
+                yield pooled.driver_connection
+            finally:
+                pooled.close()
+
+    def close(self) -> None:
+        """Close all connections; harmless to repeat."""
+        self._engine.dispose()
+
+    def _file(self) -> Path | None:
+        """The SQLite file's path, after making it, private, where there is none."""
+        name = self._url.database
+        if not self.sqlite:
+            return None
+        if not name or name == ":memory:":
+            raise ConfigError(
+                "the state must outlive the program, and SQLite without a file does not",
+                hint="name a file: sqlite:////var/lib/extendctl/state.db",
+            )
+        if name.startswith("file:"):  # SQLite's own URI, which may ask for mode=ro: make nothing
+            return Path(name.removeprefix("file:").partition("?")[0])
+        path = Path(name)
+        try:
+            _make_file(path)
+        except OSError as failure:
+            raise ConfigError(
+                f"the state {path} cannot be made or opened: {failure.strerror}", hint=_ACCESS
+            ) from failure
+        return path
+
+    def make_private(self) -> None:
+        """Take from others what they may do with the state's files; its secrets are its names."""
+        if self.file is None:
+            return
+        for suffix in ("", "-wal", "-shm"):
+            path = Path(f"{self.file}{suffix}")
+            try:
+                mode = stat.S_IMODE(path.stat().st_mode)
+                if mode & 0o077:
+                    path.chmod(mode & 0o700)
+            except OSError:  # gone with the last connection, or another user's to change
+                continue
+
+    def _made(self) -> Engine:
+        _, install = _DRIVERS.get(self._url.get_backend_name(), ("", ""))
+        try:
+            engine = create_engine(
+                self._url,
+                hide_parameters=True,
+                max_overflow=64,
+                pool_pre_ping=not self.sqlite,
+                connect_args=self._connect_args(),
+            )
+        except ModuleNotFoundError as missing:
+            raise ConfigError(
+                f"{self} needs the Python package {missing.name}, which is not installed",
+                hint=install,
+            ) from missing
+        except NoSuchModuleError as unknown:
+            raise ConfigError(
+                f"extendctl cannot use a database of the kind {self._url.drivername!r}",
+                hint="use sqlite or postgresql",
+            ) from unknown
+        if self.sqlite:
+            event.listen(engine, "connect", _on_connect)
+            event.listen(engine, "begin", _on_begin)
+        return engine
+
+    def _connect_args(self) -> dict[str, object]:
+        wait = max(1, round(self.wait))
+        match self._url.get_backend_name():
+            case "sqlite":
+                return {"timeout": self.wait}
+            case "postgresql":
+                options = f"-c lock_timeout={wait}s -c idle_in_transaction_session_timeout=60s"
+                return {"connect_timeout": wait, "options": options}
+        return {
+            "connect_timeout": wait,
+            "init_command": f"SET SESSION innodb_lock_wait_timeout={wait}",
+        }
+
+    @contextmanager
+    def faults(self) -> Iterator[None]:
+        """Turn a database's complaints, but for IntegrityError, into ours."""
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except PoolTimeout as late:
+            raise Busy(f"{self} has too many users at once") from late
+        except DBAPIError as error:
+            raise self._explained(error.orig) from error
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: BaseException | None) -> ExtendctlError:
+        said = " ".join(str(error).split())
+        if isinstance(error, sqlite3.Error):
+            return self._explained_sqlite(getattr(error, "sqlite_errorname", ""), said)
+        state = getattr(error, "sqlstate", None)
+        if state in _BUSY_STATES:
+            return Busy(f"{self} is locked: {said}", hint="try again")
+        if state is not None or "authentication failed" in said or "does not exist" in said:
+            return ConfigError(f"{self} cannot be used: {said}", hint="check `state:`")
+        return Unreachable(f"{self} cannot be reached: {said}", hint="check the server, try again")
+
+    def _explained_sqlite(self, name: str, said: str) -> ExtendctlError:
+        code = name.removeprefix("SQLITE_").partition("_")[0]
+        if code in {"BUSY", "LOCKED"}:
+            return Busy(
+                f"{self} has been locked by another program for {self.wait:g} s",
+                hint="try again; `fuser` names the programs that have it open",
+            )
+        if self.file is not None and self.file.is_dir():
+            return ConfigError(f"{self} is a directory, not a database", hint="name a file")
+        what, hint = _SQLITE.get(code, ("does not answer as it should", RESTORE))
+        return ConfigError(f"{self} {what} ({said})", hint=hint)
+
+
+def _parsed(url: str, password: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as bad:
+        # Not the URL itself: it may hold a password.
+        raise ConfigError(
+            "the state's URL cannot be read", hint="write sqlite:///FILE or postgresql://HOST/NAME"
+        ) from bad
+    driver, _ = _DRIVERS.get(parsed.drivername, (parsed.drivername, ""))
+    parsed = parsed.set(drivername=driver)
+    return parsed.set(password=password) if password else parsed
+
+
+def _make_file(path: Path) -> None:
+    """An empty file that only its owner may touch, and its directories likewise, where missing.
+
+    SQLite gives -wal and -shm the mode of the file itself, so making it first is enough, and
+    leaves the umask alone, which belongs to all threads.
+    """
+    for directory in reversed(path.parents):
+        if not directory.exists():
+            directory.mkdir(0o700, exist_ok=True)
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin when we say so, in _on_begin
+    connection.execute("PRAGMA foreign_keys = ON")
+    # NORMAL may lose the last transactions with the power: the journal's tail, which matters most.
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _on_begin(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("extendctl_writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

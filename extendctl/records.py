@@ -1,0 +1,180 @@
+"""The journal in the state: what each layer measured and became, and each command that acted."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, insert, select, update
+
+from extendctl.database import Database
+from extendctl.errors import TakenOver
+from extendctl.model import LayerOutcome, LayerReport, Operation, OperationState, Seen
+from extendctl.size import Size
+from extendctl.stack import Measured
+from extendctl.tables import attachments, deeds, now, operations, records
+
+OUTPUT_TAIL = 4096
+"""Bytes of a command's output that are kept: its end, where the complaint stands."""
+
+_LINE = ("seq", "epoch", "key", "host", "kind", "name", "before", "target", "after", "note",
+         "error", "measured_at", "settled_at")  # fmt: skip
+_DEED = ("seq", "host", "status", "output", "started_at", "ended_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A layer's line in the journal. `outcome` is None until it is settled."""
+
+    seq: int
+    epoch: int
+    key: str
+    host: str
+    kind: str
+    name: str
+    before: Size | None
+    target: Size | None
+    after: Size | None
+    outcome: LayerOutcome | None
+    note: str
+    error: Mapping[str, Any] | None
+    measured_at: datetime
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeedRecord:
+    """A command that may have changed something. `status` is None when it was not told."""
+
+    host: str
+    argv: tuple[str, ...]
+    status: int | None
+    output: str
+    started_at: datetime
+    ended_at: datetime | None
+    seq: int = 0
+
+
+class Records:
+    """The part of the store that an operation at work writes to. All sizes in bytes.
+
+    What a method has written is on disk when it returns. Those that write compare the epoch in the
+    same transaction and raise TakenOver when the operation is no longer this owner's; each may
+    also raise ConfigError, Busy or Unreachable when the database cannot be used.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def measured(self, op: Operation, event: Measured) -> None:
+        """Write down a layer's size and the size it shall have, before anything is done to it."""
+        layer = event.layer
+        line = {"key": layer.key, "host": layer.host, "kind": layer.kind, "name": layer.name,
+                "before": event.before, "target": event.room}  # fmt: skip
+        with self._database.writing() as connection:
+            claim(connection, op)
+            _insert(connection, op, line)
+
+    def settled(
+        self, op: Operation, line: LayerReport, error: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write down what became of a layer: `after`, outcome, note, and what went wrong.
+
+        A layer that failed before it could be measured gets a line of its own.
+        """
+        done = {"after": line.after, "outcome": line.outcome, "note": line.note,
+                "error": None if error is None else dict(error), "settled_at": now()}  # fmt: skip
+        mine = and_(records.c.operation_id == op.id, records.c.epoch == op.epoch,
+                    records.c.key == line.key, records.c.outcome.is_(None))  # fmt: skip
+        with self._database.writing() as connection:
+            claim(connection, op)
+            pending = connection.scalar(select(func.max(records.c.seq)).where(mine))
+            if pending is None:
+                _insert(connection, op, _identified(line) | done)
+            else:
+                connection.execute(update(records).where(records.c.seq == pending).values(done))
+
+    def deed(self, op: Operation, deed: DeedRecord) -> None:
+        """Write down a command that may have changed something; `output` is cut to its tail.
+
+        A deed that was done after a takeover is written down all the same, then TakenOver raised.
+        """
+        tail = deed.output.replace("\0", "").encode()[-OUTPUT_TAIL:].decode(errors="ignore")
+        values = asdict(deed) | {"operation_id": op.id, "output": tail, "argv": list(deed.argv)}
+        del values["seq"]
+        with self._database.writing() as connection:
+            connection.execute(insert(deeds).values(values))
+            held = _holds(connection, op)
+        if not held:
+            raise _taken_over(op)
+
+    def records(self, operation_id: int) -> list[Record]:
+        """An operation's lines, in the order in which layers were measured, over all its runs."""
+        mine = select(records).where(records.c.operation_id == operation_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(mine.order_by(records.c.seq)).mappings().all()
+        return [
+            Record(
+                **{name: row[name] for name in _LINE},
+                outcome=None if row["outcome"] is None else LayerOutcome(row["outcome"]),
+            )
+            for row in rows
+        ]
+
+    def deeds(self, operation_id: int) -> list[DeedRecord]:
+        """An operation's commands, in the order in which they ended."""
+        mine = select(deeds).where(deeds.c.operation_id == operation_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(mine.order_by(deeds.c.seq)).mappings().all()
+        return [
+            DeedRecord(**{name: row[name] for name in _DEED}, argv=tuple(row["argv"]))
+            for row in rows
+        ]
+
+
+def claim(connection: Connection, op: Operation) -> None:
+    """Hold the operation for this transaction and show life, or raise TakenOver."""
+    if not _holds(connection, op):
+        raise _taken_over(op)
+
+
+def _holds(connection: Connection, op: Operation) -> bool:
+    # One UPDATE compares and locks: what follows in the transaction cannot be overtaken.
+    mine = and_(
+        operations.c.id == op.id,
+        operations.c.epoch == op.epoch,
+        operations.c.state == OperationState.OPEN,
+    )
+    return connection.execute(update(operations).where(mine).values(heartbeat=now())).rowcount == 1
+
+
+def _taken_over(op: Operation) -> TakenOver:
+    return TakenOver(
+        f"operation {op.id} of {op.volume} has been taken over or ended by another program",
+        hint=f"see `extendctl operation show {op.id}`",
+    )
+
+
+def note(connection: Connection, attachment_id: int, seen: Seen) -> bool:
+    """Write down what was seen of an attachment, False if it is gone. Unseen keeps what it had."""
+    values = asdict(seen) if seen.size is not None else {"lagging": seen.lagging}
+    done = connection.execute(
+        update(attachments).where(attachments.c.id == attachment_id).values(values)
+    )
+    return done.rowcount == 1
+
+
+def note_all(connection: Connection, seen: Mapping[int, Seen] | None) -> None:
+    """Write down what was seen of attachments, by their ids."""
+    for attachment_id, one in (seen or {}).items():
+        note(connection, attachment_id, one)
+
+
+def _identified(line: LayerReport) -> dict[str, Any]:
+    return {"key": line.key, "host": line.host, "kind": line.kind, "name": line.name,
+            "before": line.before}  # fmt: skip
+
+
+def _insert(connection: Connection, op: Operation, line: Mapping[str, Any]) -> None:
+    always = {"operation_id": op.id, "epoch": op.epoch, "measured_at": now()}
+    connection.execute(insert(records).values({**always, **line}))

@@ -1,0 +1,248 @@
+"""What is wrong with a state is said in a sentence with a way out, never in a traceback."""
+
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from extendctl.errors import ConfigError, ExtendctlError, Unreachable
+from extendctl.store import open_store
+from tests.test_store import add
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+def fault(url: str, password: str = "", wait: float = 10) -> str:
+    with pytest.raises(ConfigError) as error, open_store(url, password, wait=wait) as store:
+        store.volumes()
+    assert error.value.fault.hint
+    return error.value.fault.message
+
+
+def made(path: Path) -> Path:
+    with open_store(f"sqlite:///{path}") as store:
+        add(store)
+    return path
+
+
+def altered(path: Path, sql: str) -> Path:
+    raw = sqlite3.connect(made(path))
+    raw.execute(sql)
+    raw.commit()
+    raw.close()
+    return path
+
+
+def test_a_missing_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with open_store(f"sqlite:///{tmp_path}/a/b/state.db") as store:
+            add(store)
+            modes = {
+                one.name: stat.S_IMODE(one.stat().st_mode) for one in (tmp_path / "a").rglob("*")
+            }
+    finally:
+        os.umask(before)
+    assert modes == {"b": 0o700, "state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
+
+
+def test_a_file_that_others_could_read_is_made_private(path: Path) -> None:
+    made(path).chmod(0o644)
+    with open_store(f"sqlite:///{path}") as store:
+        add(store, "vol2")
+        modes = {stat.S_IMODE(one.stat().st_mode) for one in path.parent.glob("state.db*")}
+    assert modes == {0o600}
+
+
+def test_an_empty_file_is_an_empty_state(path: Path) -> None:
+    path.touch()
+    with open_store(f"sqlite:///{path}") as store:
+        assert store.volumes() == []
+
+
+def test_a_directory_is_no_state(path: Path) -> None:
+    path.mkdir()
+    assert fault(f"sqlite:///{path}") == f"the state {path} is a directory, not a database"
+
+
+def test_a_file_is_no_directory(path: Path) -> None:
+    path.touch()
+    assert fault(f"sqlite:///{path}/x.db").endswith("cannot be made or opened: Not a directory")
+
+
+def test_words_are_no_database(path: Path) -> None:
+    path.write_text("state: sqlite:///state.db\n" * 100)
+    assert f"the state {path} is not a database, or is damaged" in fault(f"sqlite:///{path}")
+
+
+def test_a_damaged_page_is_found(path: Path) -> None:
+    made(path)
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+    assert f"the state {path} is damaged" in fault(f"sqlite:///{path}")
+
+
+def test_damage_that_a_command_did_not_meet_is_found_by_the_check(path: Path) -> None:
+    with open_store(f"sqlite:///{path}") as store:
+        for number in range(500):
+            add(store, f"vol{number}")
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size - size % 4096 - 4096)
+        file.write(b"\xff" * 4096)
+    with (
+        open_store(f"sqlite:///{path}") as store,
+        pytest.raises(ConfigError, match=f"the state {path}"),
+    ):
+        store.check()
+
+
+def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
+    raw = sqlite3.connect(path)
+    raw.execute("CREATE TABLE bookmarks (url TEXT)")
+    raw.close()
+    before = path.read_bytes()
+    assert fault(f"sqlite:///{path}") == f"the state {path} is a database of another program"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("revision", "said"),
+    [
+        ("0002", "has revision 0002, of a newer extendctl (which knows 0001)"),
+        ("1f2e3d", "has revision 1f2e3d, that this extendctl does not know (which knows 0001)"),
+        ("0000", "has revision 0000, that this extendctl does not know (which knows 0001)"),
+    ],
+)
+def test_another_revision_is_refused(path: Path, revision: str, said: str) -> None:
+    altered(path, f"UPDATE alembic_version SET version_num = '{revision}'")  # noqa: S608 - ours
+    assert fault(f"sqlite:///{path}") == f"the state {path} {said}"
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM alembic_version", "DROP TABLE alembic_version"])
+def test_a_state_without_revision_is_refused(path: Path, sql: str) -> None:
+    altered(path, sql)
+    assert fault(f"sqlite:///{path}").endswith("does not say which revision it has")
+
+
+def test_missing_tables_are_named(path: Path) -> None:
+    altered(path, "DROP TABLE deeds")
+    assert fault(f"sqlite:///{path}") == f"the state {path} lacks the tables deeds"
+
+
+def test_a_read_only_state_can_be_read_and_says_so_when_written(path: Path) -> None:
+    made(path)
+    with open_store(f"sqlite:///file:{path}?mode=ro&uri=true") as store:
+        assert [volume.name for volume in store.volumes()] == ["vol1"]
+        with pytest.raises(ConfigError, match=f"the state {path} is read-only"):
+            store.set_size("vol1", 5)
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that every user can enter: pytest's own are the runner's alone."""
+    place = Path(tempfile.mkdtemp(prefix="extendctl-"))
+    place.chmod(0o755)
+    yield place
+    shutil.rmtree(place)
+
+
+AS_NOBODY = """
+import json, os, sys
+import sqlalchemy.dialects.sqlite  # while it may be read
+from extendctl.errors import ExtendctlError
+from extendctl.store import open_store
+os.setgid(65534)
+os.setuid(65534)
+try:
+    with open_store(sys.argv[1]) as store:
+        store.set_size("vol1", 5)
+except ExtendctlError as error:
+    print(json.dumps([error.fault.code, error.fault.message, error.fault.hint]))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+@pytest.mark.parametrize(
+    ("file_mode", "directory_mode", "said"),
+    [
+        (0o600, 0o755, "cannot be opened"),  # another user's state
+        (0o644, 0o755, "is read-only, or its directory is"),
+        (0o666, 0o755, "is read-only, or its directory is"),  # no -shm can be made
+        (None, 0o755, "cannot be made or opened: Permission denied"),
+        (None, 0o700, "cannot be made or opened: Permission denied"),
+    ],
+)
+def test_what_may_not_be_touched_is_named(
+    open_directory: Path, file_mode: int | None, directory_mode: int, said: str
+) -> None:
+    path = open_directory / "state.db"
+    if file_mode is not None:
+        made(path).chmod(file_mode)
+    open_directory.chmod(directory_mode)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, f"sqlite:///{path}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=REPOSITORY,
+    )
+    assert done.stderr == ""
+    code, message, hint = json.loads(done.stdout)
+    assert (code, bool(hint)) == ("config", True)
+    assert message.startswith(f"the state {path} {said}")
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_state_in_memory_would_be_forgotten(url: str) -> None:
+    assert "must outlive the program" in fault(url)
+
+
+def test_a_url_that_cannot_be_read_is_not_repeated() -> None:
+    said = fault("postgresql:/ops:hunter2@db/state")
+    assert said == "the state's URL cannot be read"
+
+
+def test_an_unknown_kind_of_database_is_named() -> None:
+    assert fault("oracle9://db/state") == "extendctl cannot use a database of the kind 'oracle9'"
+
+
+def test_a_missing_driver_is_named_with_how_to_install_it() -> None:
+    if _installed("pymysql"):
+        pytest.skip("the driver is installed")
+    with pytest.raises(ConfigError) as error:
+        open_store("mariadb://ops@db/state", "hunter2")
+    assert "needs the Python package pymysql" in error.value.fault.message
+    assert error.value.fault.hint == "pip install 'extendctl[mariadb]'"
+
+
+def test_a_server_that_does_not_answer_is_unreachable() -> None:
+    with pytest.raises(ExtendctlError) as error:
+        open_store("postgresql://ops@127.0.0.1:1/state", "hunter2", wait=2)
+    if _installed("psycopg"):
+        assert isinstance(error.value, Unreachable)
+    else:
+        assert error.value.fault.hint == "pip install 'extendctl[postgres]'"
+    assert "hunter2" not in str(error.value.as_dict())
+
+
+def _installed(package: str) -> bool:
+    code = f"import {package}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    return done.returncode == 0

@@ -120,6 +120,13 @@ def find(explicit: str | None) -> Path | None:
     return None
 
 
+def default_path() -> Path:
+    """Where `init` writes: the first place in which `find` would look for a file."""
+    named = os.environ.get("EXTENDCTL_CONFIG")
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return Path(named) if named else Path(home, "extendctl/config.yaml")
+
+
 def state_home() -> Path:
     """The directory that holds the embedded default's state and volumes."""
     home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111

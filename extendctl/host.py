@@ -40,7 +40,10 @@ class Deed:
 
 
 class Watcher(Protocol):
-    """Who is told of deeds: before (it may forbid, by raising) and after."""
+    """Who is told of deeds: before (it may forbid, by raising) and after.
+
+    `after` is called once the command may have begun, with None when its result was not told.
+    """
 
     def before(self, host: str, deed: Deed) -> None: ...
     def after(self, host: str, deed: Deed, result: Result | None) -> None: ...
@@ -62,6 +65,7 @@ class Host:
         self._is_root = is_root
         self._watcher = watcher
         self._memory: dict[Question[Any], Result] = {}
+        self._age = 0  # grows with every `forget`: an answer from before is not remembered after
 
     def __repr__(self) -> str:
         return f"Host({self.name!r})"
@@ -71,7 +75,8 @@ class Host:
         return Host(self.config, self._line, is_root=self._is_root, watcher=watcher)
 
     def forget(self) -> None:
-        """Let every next question be asked anew."""
+        """Let every next question be asked anew, and drop the answers that are under way."""
+        self._age += 1
         self._memory.clear()
 
     def ask(self, question: Question[T]) -> T:
@@ -82,8 +87,7 @@ class Host:
         """
         result = self._memory.get(question)
         if result is None:
-            result = self._put(question)
-            self._memory[question] = result
+            result = self._remember(question)
         return self._parsed(question, result)
 
     def ask_all(self, questions: Sequence[Question[Any]]) -> None:
@@ -93,10 +97,10 @@ class Host:
         """
         new = [one for one in dict.fromkeys(questions) if one not in self._memory]
         if len(new) == 1:
-            self._remember(new[0])
+            self._glance(new[0])
         elif new:
             with ThreadPoolExecutor(max_workers=min(CHANNELS, len(new))) as pool:
-                list(pool.map(self._remember, new))
+                list(pool.map(self._glance, new))
 
     def do(self, deed: Deed) -> Result:
         """Run a deed. Forgets all that was asked.
@@ -108,21 +112,27 @@ class Host:
         if self._watcher is not None:
             self._watcher.before(self.name, deed)
         self.forget()
-        result: Result | None = None
-        try:
-            result = self._run(deed)
-        except LineLost as lost:
-            if lost.sent:
-                raise OutcomeUnknown(
-                    f"the line to {self.name} was lost during `{_shown(deed.argv)}`: {lost}",
-                    host=self.name,
-                    hint="when the machine can be reached again, resume: it looks first",
-                ) from lost
-            raise Unreachable(str(lost), host=self.name) from lost
-        finally:
-            if self._watcher is not None:
-                self._watcher.after(self.name, deed, result)
+        result = self._deed(deed)
+        self.forget()
+        self._tell(deed, result)
         return self._checked(deed, result)
+
+    def _deed(self, deed: Deed) -> Result:
+        try:
+            return self._run(deed)
+        except LineLost as lost:
+            if not lost.sent:
+                raise Unreachable(str(lost), host=self.name) from lost
+            self._tell(deed, None)
+            raise OutcomeUnknown(
+                f"the line to {self.name} was lost during `{_shown(deed.argv)}`: {lost}",
+                host=self.name,
+                hint="when the machine can be reached again, resume: it looks first",
+            ) from lost
+
+    def _tell(self, deed: Deed, result: Result | None) -> None:
+        if self._watcher is not None:
+            self._watcher.after(self.name, deed, result)
 
     def dressed(self, argv: Sequence[str], *, root: bool) -> tuple[str, ...]:
         """Argv as it travels: sudo first, then a clean environment and a time limit.
@@ -148,11 +158,18 @@ class Host:
         words = self.dressed(command.argv, root=command.root)
         return self._line.run(words, command.stdin, self.config.command_timeout + GRACE)
 
-    def _remember(self, question: Question[Any]) -> None:
+    def _glance(self, question: Question[Any]) -> None:
         try:
-            self._memory[question] = self._put(question)
+            self._remember(question)
         except (Unreachable, Refused):
             return
+
+    def _remember(self, question: Question[Any]) -> Result:
+        age = self._age
+        result = self._put(question)
+        if age == self._age:
+            self._memory[question] = result
+        return result
 
     def _put(self, question: Question[T]) -> Result:
         try:

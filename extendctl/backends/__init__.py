@@ -57,9 +57,9 @@ class Backend(Protocol):
 
 def build(config: BackendConfig, machine: Host) -> Backend:
     """The backend that a configuration describes."""
-    from extendctl.backends.file import FileBackend  # noqa: PLC0415 - only the driver in use
-    from extendctl.backends.iscsi import IscsiBackend  # noqa: PLC0415
-    from extendctl.backends.lvm import LvmBackend  # noqa: PLC0415
+    from extendctl.backends.file import FileBackend
+    from extendctl.backends.iscsi import IscsiBackend
+    from extendctl.backends.lvm import LvmBackend
 
     drivers: dict[str, Callable[[BackendConfig, Host], Backend]] = {
         "file": FileBackend,

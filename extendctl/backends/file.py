@@ -132,7 +132,7 @@ class FileBackend:
             if size.isdigit() and name
         ]
 
-    def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:  # noqa: ARG002
+    def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:
         path = self._path(name)
         if size > _LARGEST:
             raise Refused((Fault("no-space", f"{human(size)} is more than a file can have"),))

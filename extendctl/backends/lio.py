@@ -70,7 +70,7 @@ class LunLayer:
     def grow(self, to: Size) -> None:
         """The target needs no word; the second look tells whether it followed."""
 
-    def obstacles(self, to: Size) -> Sequence[Obstacle]:  # noqa: ARG002
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
         if self.enabled:
             return []
         message = f"the backstore {self.store} on {self.host} is not enabled"

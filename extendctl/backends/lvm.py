@@ -57,7 +57,7 @@ class LvmBackend:
             if row.segtype in {"linear", "striped", "thin", "raid1"} and row.attr[:1] not in "stT"
         ]
 
-    def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:  # noqa: ARG002
+    def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:
         names.lvm(name, "logical volume")
         self.machine.do(phrasebook.create_lv(self.group, name, size, self.config.pool))
         return name

@@ -22,7 +22,7 @@ class Compute(Protocol):
 
 def build(attachment: Attachment, machine: Host) -> Compute:
     """The compute that an attachment names."""
-    from extendctl.compute.linux import LinuxCompute  # noqa: PLC0415 - only what is in use
+    from extendctl.compute.linux import LinuxCompute
 
     if attachment.compute != "linux":
         message = f"compute {attachment.compute!r} cannot be signalled by this version"

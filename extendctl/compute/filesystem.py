@@ -58,7 +58,7 @@ class Ext4Layer(Mounted):
     def room(self, below: Size) -> Size:
         return self.superblock().reachable(below)
 
-    def grow(self, to: Size) -> None:  # noqa: ARG002 - it fills its device
+    def grow(self, to: Size) -> None:
         self.machine.do(phrasebook.grow_ext4(self.block.path))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
@@ -117,10 +117,10 @@ class XfsLayer(Mounted):
     def room(self, below: Size) -> Size:
         return self.geometry().reachable(below)
 
-    def grow(self, to: Size) -> None:  # noqa: ARG002 - it fills its device
+    def grow(self, to: Size) -> None:
         self.machine.do(phrasebook.grow_xfs(self.point))
 
-    def obstacles(self, to: Size) -> Sequence[Obstacle]:  # noqa: ARG002
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
         return [*self._read_only(), *self.hindered(phrasebook.grow_xfs(self.point))]
 
 
@@ -151,10 +151,10 @@ class BtrfsLayer(Mounted):
     def room(self, below: Size) -> Size:
         return round_down(below, 4096)
 
-    def grow(self, to: Size) -> None:  # noqa: ARG002 - it fills its device
+    def grow(self, to: Size) -> None:
         self.machine.do(phrasebook.grow_btrfs(self.member()[0], self.point))
 
-    def obstacles(self, to: Size) -> Sequence[Obstacle]:  # noqa: ARG002
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
         deed = phrasebook.grow_btrfs(self.member()[0], self.point)
         return [*self._read_only(), *self.hindered(deed)]
 

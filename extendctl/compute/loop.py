@@ -43,10 +43,10 @@ class LoopLayer(OnHost):
     def room(self, below: Size) -> Size:
         return round_down(below - self.offset, 512)
 
-    def grow(self, to: Size) -> None:  # noqa: ARG002 - the file is the size
+    def grow(self, to: Size) -> None:
         self.machine.do(phrasebook.refresh_loop(self.device))
 
-    def obstacles(self, to: Size) -> Sequence[Obstacle]:  # noqa: ARG002
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
         found = []
         if self.size_limit:
             found.append(

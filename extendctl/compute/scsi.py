@@ -59,17 +59,15 @@ class PathLayer(OnHost):
             if size < to:
                 self.machine.do(phrasebook.rescan_path(device))
 
-    def obstacles(self, to: Size) -> Sequence[Obstacle]:  # noqa: ARG002
-        found = []
-        states = [f"/sys/block/{device}/device/state" for device in self.devices]
-        for device, state in zip(
-            self.devices, self.machine.ask(phrasebook.sysfs(*states)), strict=True
-        ):
-            if state != "running":
-                found.append(
-                    self.no(
-                        f"the path {device} on {self.host} is {state}, not running",
-                        "bring the session back first: iscsiadm -m session -P 1",
-                    )
-                )
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        files = [f"/sys/block/{device}/device/state" for device in self.devices]
+        states = self.machine.ask(phrasebook.sysfs(*files))
+        found = [
+            self.no(
+                f"the path {device} on {self.host} is {state}, not running",
+                "bring the session back first: iscsiadm -m session -P 1",
+            )
+            for device, state in zip(self.devices, states, strict=True)
+            if state != "running"
+        ]
         return [*found, *self.hindered(phrasebook.rescan_path(self.devices[0]))]

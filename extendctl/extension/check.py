@@ -1,0 +1,103 @@
+"""Measure every layer on every host, change nothing, and name what lags or has drifted."""
+
+from dataclasses import replace
+
+from extendctl.errors import ExtendctlError, Fault, NotVerified
+from extendctl.extension import report
+from extendctl.extension.means import Means
+from extendctl.extension.plan import Branch, Plan, Wish, look_at
+from extendctl.model import AttachmentReport, LayerOutcome, LayerReport, Outcome, VolumeReport
+from extendctl.size import human
+
+
+def check(means: Means, name: str) -> VolumeReport:
+    """One volume's truth; every ExtendctlError becomes a report."""
+    try:
+        return _check(means, name)
+    except ExtendctlError as error:
+        return report.refused(name, error)
+
+
+def _check(means: Means, name: str) -> VolumeReport:
+    volume = means.store.volume(name)
+    try:
+        plan = look_at(means.desk(name), volume, Wish(goal=volume.size, allow_lagging=True))
+    except ExtendctlError as error:
+        lost = report.refused(name, error)
+        return replace(lost, status=volume.status, before=volume.size, size=volume.size)
+    findings = _findings(plan)
+    unreachable = [one.error.fault for one in plan.branches if one.error and one.unreachable]
+    measured = plan.trail.lines[0].before
+    return VolumeReport(
+        volume=name,
+        outcome=_outcome(findings, unreachable),
+        status=volume.status,
+        before=volume.size,
+        goal=volume.size,
+        size=measured,
+        layers=tuple(_stale(line) for line in plan.lines()),
+        attachments=tuple(_attachment(branch) for branch in plan.branches),
+        notices=report.notices(plan),
+        error=_error(name, findings, unreachable),
+    )
+
+
+def _findings(plan: Plan) -> list[Fault]:
+    """What lags or drifted; a host that did not answer is no finding."""
+    found = []
+    measured = plan.trail.lines[0].before
+    if measured is not None and measured != plan.volume.size:
+        message = f"{plan.volume.name} measures {human(measured)} ({measured} bytes) on its backend"
+        message += f", the state has {human(plan.volume.size)} ({plan.volume.size} bytes)"
+        hint = f"extend or resume {plan.volume.name}: a larger size is adopted"
+        found.append(Fault("not-verified", message, hint))
+    found += [_lag(line) for line in plan.lines() if line.outcome is LayerOutcome.PLANNED]
+    for branch in plan.branches:
+        if branch.error is not None and not branch.unreachable:
+            found += [replace(fault, code="not-verified") for fault in branch.error.faults]
+    found += [replace(fault, code="not-verified") for fault in plan.faults]
+    return found
+
+
+def _lag(line: LayerReport) -> Fault:
+    return Fault(
+        "not-verified",
+        f"{line.kind} {line.name} on {line.host} is {human(line.before)} ({line.before} bytes) "
+        f"where {human(line.after)} ({line.after} bytes) are to be had",
+        "extendctl volume resume, or extend it to the size it has",
+        line.host,
+    )
+
+
+def _stale(line: LayerReport) -> LayerReport:
+    """A check changes nothing: what lags has the size it has, and the note says what it lacks."""
+    if line.outcome is not LayerOutcome.PLANNED:
+        return line
+    lacks = (line.after or 0) - (line.before or 0)
+    return replace(
+        line, after=line.before, outcome=LayerOutcome.FAILED, note=f"lags by {human(lacks)}"
+    )
+
+
+def _attachment(branch: Branch) -> AttachmentReport:
+    outcome = Outcome.INCOMPLETE if branch.trail.behind or branch.error else Outcome.UNCHANGED
+    size = next((line.before for line in branch.trail.lines), None)
+    found = AttachmentReport(
+        branch.attachment.host, branch.attachment.compute, outcome, size, branch.error
+    )
+    return replace(found, outcome=Outcome.NOT_NOW) if branch.unreachable else found
+
+
+def _outcome(findings: list[Fault], unreachable: list[Fault]) -> Outcome:
+    if findings:
+        return Outcome.INCOMPLETE
+    return Outcome.NOT_NOW if unreachable else Outcome.UNCHANGED
+
+
+def _error(name: str, findings: list[Fault], unreachable: list[Fault]) -> ExtendctlError | None:
+    faults = (*findings, *unreachable)
+    if not faults:
+        return None
+    error = NotVerified(f"{name}: {faults[0].message}", hint=faults[0].hint)
+    error.faults = faults if findings else tuple(unreachable)
+    return error

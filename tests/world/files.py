@@ -1,0 +1,85 @@
+"""stat, find, truncate and mkdir (coreutils 9.1), over files that only have a size."""
+
+from pathlib import PurePosixPath
+
+from tests.world.answer import Answer, Call, Tool, said
+from tests.world.state import Machine, Space
+
+VERSION = "(GNU coreutils) 9.1\n"
+
+
+def stat(call: Call) -> Answer:
+    """A file's size and type, or the space of the filesystem under a path."""
+    match call.argv[1:]:
+        case ("--format", "%s\n%F", path):
+            size = call.machine.files.get(path)
+            if size is not None:
+                return Answer(0, said(str(size), "regular file" if size else "regular empty file"))
+            if path in call.machine.directories:
+                return Answer(0, said("4096", "directory"))
+            words = f"stat: cannot statx '{path}': No such file or directory"
+            return Answer(1, "", said(words))
+        case ("--file-system", "--format", "%S\n%b\n%a", path):
+            if path not in call.machine.directories and path not in call.machine.files:
+                words = f"stat: cannot read file system information for '{path}': "
+                return Answer(1, "", said(words + "No such file or directory"))
+            space = beneath(call.machine, path)
+            return Answer(0, said(str(space.block), str(space.blocks), str(space.free)))
+    raise call.unknown()
+
+
+def beneath(machine: Machine, path: str) -> Space:
+    """The filesystem that a path is on."""
+    places = [one for one in machine.spaces if PurePosixPath(path).is_relative_to(one)]
+    return machine.spaces[max(places, key=len)]
+
+
+def find(call: Call) -> Answer:
+    """The regular files directly in a directory."""
+    match call.argv[1:]:
+        case (path, "-maxdepth", "1", "-type", "f", "-printf", "%s %f\\n"):
+            if path not in call.machine.directories:
+                return Answer(1, "", said(f"find: '{path}': No such file or directory"))
+            inside = [one for one in call.machine.files if str(PurePosixPath(one).parent) == path]
+            rows = (f"{call.machine.files[one]} {PurePosixPath(one).name}" for one in inside)
+            return Answer(0, said(*rows))
+    raise call.unknown()
+
+
+def truncate(call: Call) -> Answer:
+    """`--size=>N`: at least N bytes, never fewer; `--no-create` leaves a missing file missing."""
+    match call.argv[1:]:
+        case ("--no-create", size, path) if size.startswith("--size=>"):
+            return _truncate(call.machine, path, int(size[8:]), create=False)
+        case (size, path) if size.startswith("--size=>"):
+            return _truncate(call.machine, path, int(size[8:]), create=True)
+    raise call.unknown()
+
+
+def _truncate(machine: Machine, path: str, size: int, *, create: bool) -> Answer:
+    if path not in machine.files and not create:
+        return Answer()
+    if str(PurePosixPath(path).parent) not in machine.directories:
+        words = f"truncate: cannot open '{path}' for writing: No such file or directory"
+        return Answer(1, "", said(words))
+    machine.files[path] = max(machine.files.get(path, 0), size)
+    return Answer()
+
+
+def mkdir(call: Call) -> Answer:
+    """`--parents --mode 0700 DIR`."""
+    match call.argv[1:]:
+        case ("--parents", "--mode", "0700", path):
+            for one in (path, *map(str, PurePosixPath(path).parents)):
+                if one not in call.machine.directories:
+                    call.machine.directories.append(one)
+            return Answer()
+    raise call.unknown()
+
+
+TOOLS = {
+    "stat": Tool(stat, version="stat " + VERSION),
+    "find": Tool(find, version="find (GNU findutils) 4.9.0\n"),
+    "truncate": Tool(truncate, deed=True, version="truncate " + VERSION),
+    "mkdir": Tool(mkdir, deed=True, version="mkdir " + VERSION),
+}

@@ -1,0 +1,279 @@
+"""resize2fs, xfs_growfs, btrfs and their questions, with the words and rules of Debian 12."""
+
+from tests.world.answer import Answer, Call, Tool, said
+from tests.world.state import Content, Device, Mount
+
+E2FS = "1.47.0 (5-Feb-2023)"
+CAP_SYS_RESOURCE = 1 << 24
+
+
+def dumpe2fs(call: Call) -> Answer:
+    """`dumpe2fs -h DEV`."""
+    match call.argv[1:]:
+        case ("-h", path):
+            banner = f"dumpe2fs {E2FS}\n"
+            name = call.machine.device_at(path)
+            if name is None:
+                words = f"dumpe2fs: No such file or directory while trying to open {path}"
+                return Answer(
+                    2, "", banner + said(words, "Couldn't find valid filesystem superblock.")
+                )
+            content = call.state.content(call.name, name)
+            if content is None or not content.type.startswith("ext"):
+                words = f"dumpe2fs: Bad magic number in super-block while trying to open {path}"
+                return Answer(
+                    1, "", banner + said(words, "Couldn't find valid filesystem superblock.")
+                )
+            return Answer(0, _superblock(content), banner)
+    raise call.unknown()
+
+
+def _superblock(one: Content) -> str:
+    groups = -(-one.blocks // one.group_blocks)
+    rows = {
+        "Filesystem volume name": "<none>",
+        "Filesystem UUID": one.uuid,
+        "Filesystem magic number": "0xEF53",
+        "Filesystem revision #": "1 (dynamic)",
+        "Filesystem features": one.features,
+        "Filesystem flags": "signed_directory_hash ",
+        "Filesystem state": one.state,
+        "Errors behavior": "Continue",
+        "Inode count": str(groups * one.inode_blocks * one.block_size // 256),
+        "Block count": str(one.blocks),
+        "Reserved block count": str(one.blocks // 20),
+        "First block": "0" if one.block_size > 1024 else "1",
+        "Block size": str(one.block_size),
+        "Fragment size": str(one.block_size),
+        "Group descriptor size": "64",
+        "Reserved GDT blocks": str(one.reserved_gdt),
+        "Blocks per group": str(one.group_blocks),
+        "Inodes per group": str(one.inode_blocks * one.block_size // 256),
+        "Inode blocks per group": str(one.inode_blocks),
+        "Last mount time": "Sun Nov 22 23:48:45 2026",
+        "Journal features": "journal_64bit journal_checksum_v3",
+    }
+    if "64bit" not in one.features.split():
+        del rows["Group descriptor size"]
+    return "".join(f"{key + ':':<26}{value}\n" for key, value in rows.items()) + "\n"
+
+
+def resize2fs(call: Call) -> Answer:
+    """`resize2fs DEV`: the whole device, online when it is mounted."""
+    match call.argv[1:]:
+        case (path,):
+            return _resize2fs(call, path)
+    raise call.unknown()
+
+
+def _resize2fs(call: Call, path: str) -> Answer:
+    banner = f"resize2fs {E2FS}\n"
+    name = call.machine.device_at(path)
+    if name is None:
+        words = f"open: No such file or directory while opening {path}"
+        return Answer(1, "", banner + said(words))
+    content = call.state.content(call.name, name)
+    if content is None or not content.type.startswith("ext"):
+        words = f"resize2fs: Bad magic number in super-block while trying to open {path}"
+        return Answer(1, "", banner + said(words, "Couldn't find valid filesystem superblock."))
+    mounts = [one for one in call.machine.mounts if one.device == name]
+    if not mounts:
+        return Answer(1, "", banner + said(f"Please run 'e2fsck -f {path}' first.", ""))
+    blocks = whole_pages(call.machine.devices[name].size, content)
+    if blocks == content.blocks:
+        words = f"The filesystem is already {blocks} (4k) blocks long.  Nothing to do!"
+        return Answer(0, said(words, ""), banner)
+    refusal = _refusal(call, content, mounts)
+    if refusal:
+        return Answer(1, _online(path, mounts[0]), banner + said(f"resize2fs: {refusal}"))
+    return _grow_ext4(content, path, mounts[0], blocks, banner)
+
+
+def _online(path: str, mount: Mount) -> str:
+    words = f"Filesystem at {path} is mounted on {mount.point}; on-line resizing required"
+    return said(words, "old_desc_blocks = 2, new_desc_blocks = 3")
+
+
+def _refusal(call: Call, content: Content, mounts: list[Mount]) -> str | None:
+    if all(one.read_only for one in mounts):
+        return "Read-only file system While checking for on-line resizing support"
+    if "errors" in content.state or not call.machine.bounding & CAP_SYS_RESOURCE:
+        return "Permission denied to resize filesystem"
+    return None
+
+
+def whole_pages(size: int, content: Content) -> int:
+    """Blocks of a device, in whole pages (resize2fs, main.c)."""
+    return size // 4096 * 4096 // content.block_size
+
+
+def _grow_ext4(content: Content, path: str, mount: Mount, blocks: int, banner: str) -> Answer:
+    descriptors = content.block_size // (64 if "64bit" in content.features.split() else 32)
+    before = -(-content.blocks // content.group_blocks)
+    content.blocks = max(content.blocks, kernel_takes(content, blocks, -(-before // descriptors)))
+    after = -(-content.blocks // content.group_blocks)
+    new_tables = -(-after // descriptors) - -(-before // descriptors)
+    content.reserved_gdt = max(0, content.reserved_gdt - new_tables)
+    words = f"The filesystem on {path} is now {content.blocks} (4k) blocks long."
+    return Answer(0, _online(path, mount) + said(words, ""), banner)
+
+
+def kernel_takes(content: Content, blocks: int, tables: int) -> int:
+    """What the kernel makes of a request: it leaves out a last group too small for its tables.
+
+    fs/ext4/resize.c, ext4_resize_fs: dropped when the group's first block, its overhead (of the
+    tables there are now), its two bitmaps, its inode table and one cluster reach the end.
+    """
+    first = 0 if content.block_size > 1024 else 1
+    group, rest = divmod(blocks - first, content.group_blocks)
+    if not group or not rest:
+        return blocks
+    overhead = 1 + tables + content.reserved_gdt if _has_super(group, content) else 0
+    return blocks - rest if overhead + 2 + content.inode_blocks + 1 >= rest else blocks
+
+
+def _has_super(group: int, content: Content) -> bool:
+    if "sparse_super" not in content.features.split() or group < 2:
+        return True
+    return any(group == base**power for base in (3, 5, 7) for power in range(1, 24))
+
+
+def xfs_info(call: Call) -> Answer:
+    """`xfs_info MOUNTPOINT`."""
+    match call.argv[1:]:
+        case (point,):
+            found = _mounted(call, point, "xfs")
+            if found is None:
+                return Answer(1, "", said(f"xfs_info: cannot open {point}: Is a directory"))
+            return Answer(0, _geometry(call, *found))
+    raise call.unknown()
+
+
+def _mounted(call: Call, point: str, type_: str) -> tuple[Mount, Content] | None:
+    mount = call.machine.mounted(point)
+    content = None if mount is None else call.state.content(call.name, mount.device)
+    return (mount, content) if mount and content and content.type == type_ else None
+
+
+def _geometry(call: Call, mount: Mount, one: Content) -> str:
+    node, groups = call.machine.node(mount.device), -(-one.blocks // one.group_blocks)
+    blocks = f"bsize={one.block_size:<6} blocks={one.blocks}"
+    return said(
+        f"meta-data={node:<22} isize=512    agcount={groups}, agsize={one.group_blocks} blks",
+        "         =                       sectsz=512   attr=2, projid32bit=1",
+        "         =                       crc=1        finobt=1, sparse=1, rmapbt=0",
+        "         =                       reflink=1    bigtime=1 inobtcount=1 nrext64=0",
+        f"data     =                       {blocks}, imaxpct=25",
+        "         =                       sunit=0      swidth=0 blks",
+        "naming   =version 2              bsize=4096   ascii-ci=0, ftype=1",
+        "log      =internal log           bsize=4096   blocks=16384, version=2",
+        "         =                       sectsz=512   sunit=0 blks, lazy-count=1",
+        "realtime =none                   extsz=4096   blocks=0, rtextents=0",
+    )
+
+
+def xfs_growfs(call: Call) -> Answer:
+    """`xfs_growfs -d MOUNTPOINT`: the whole device."""
+    match call.argv[1:]:
+        case ("-d", point):
+            return _xfs_growfs(call, point)
+    raise call.unknown()
+
+
+def _xfs_growfs(call: Call, point: str) -> Answer:
+    found = _mounted(call, point, "xfs")
+    if found is None:
+        return Answer(1, "", said(f"xfs_growfs: {point} is not a mounted XFS filesystem"))
+    mount, content = found
+    shown = _geometry(call, mount, content)
+    blocks = call.machine.devices[mount.device].size // content.block_size
+    if blocks == content.blocks:
+        return Answer(0, said("data size unchanged, skipping") + shown)
+    if mount.read_only:
+        words = "xfs_growfs: XFS_IOC_FSGROWFSDATA xfsctl failed: Read-only file system"
+        return Answer(1, shown, said(words))
+    before, rest = content.blocks, blocks % content.group_blocks
+    content.blocks = max(before, blocks - rest if rest < 64 else blocks)
+    return Answer(0, shown + said(f"data blocks changed from {before} to {blocks}"))
+
+
+def btrfs(call: Call) -> Answer:
+    """`btrfs filesystem show --raw MNT` and `btrfs filesystem resize DEVID:max MNT`."""
+    match call.argv[1:]:
+        case ("filesystem", "show", "--raw", point):
+            return _show(call, point)
+        case ("filesystem", "resize", size, point) if size.endswith(":max"):
+            return _btrfs_resize(call, int(size.removesuffix(":max")), point)
+    raise call.unknown()
+
+
+def _members(call: Call, fsid: str) -> list[tuple[str, Device, Content]]:
+    found = []
+    for name, device in call.machine.devices.items():
+        content = call.state.content(call.name, name)
+        if content is not None and content.type == "btrfs" and content.uuid == fsid:
+            found.append((name, device, content))
+    return sorted(found, key=lambda one: one[2].devid)
+
+
+def _show(call: Call, point: str) -> Answer:
+    found = _mounted(call, point, "btrfs")
+    if found is None:
+        return Answer(1, "", said(f"ERROR: not a valid btrfs filesystem: {point}"))
+    members = _members(call, found[1].uuid)
+    rows = (
+        f"\tdevid {one.devid:>4} size {one.size} used {one.used} path {call.machine.node(name)}"
+        for name, _, one in members
+    )
+    head = f"\tTotal devices {len(members)} FS bytes used 147456"
+    return Answer(0, said(f"Label: none  uuid: {found[1].uuid}", head, *rows, ""))
+
+
+def _btrfs_resize(call: Call, devid: int, point: str) -> Answer:
+    found = _mounted(call, point, "btrfs")
+    if found is None:
+        return Answer(1, "", said(f"ERROR: not a btrfs filesystem: {point}"))
+    member = [one for one in _members(call, found[1].uuid) if one[2].devid == devid]
+    if not member:
+        lines = (
+            f"ERROR: cannot find devid: {devid}",
+            f"ERROR: unable to resize '{point}': No such device",
+        )
+        return Answer(1, "", said(*lines))
+    name, device, content = member[0]
+    shown = said(
+        f"Resize device id {devid} ({call.machine.node(name)}) "
+        f"from {content.size / (1 << 20):.2f}MiB to max"
+    )
+    if found[0].read_only:
+        return Answer(1, shown, said(f"ERROR: unable to resize '{point}': Read-only file system"))
+    content.blocks = device.size // content.block_size
+    return Answer(0, shown)
+
+
+def blkid(call: Call) -> Answer:
+    """`blkid -p -o export DEV`: exit 2 for nothing there, 8 for contradicting signatures."""
+    match call.argv[1:]:
+        case ("-p", "-o", "export", path):
+            name = call.machine.device_at(path)
+            content = None if name is None else call.state.content(call.name, name)
+            if content is None:
+                return Answer(2)
+            if content.type == "ambivalent":
+                return Answer(
+                    8, "", f"blkid: {path}: ambivalent result (probably more filesystems)\n"
+                )
+            key = "PTTYPE" if content.type in {"gpt", "dos"} else "TYPE"
+            lines = (f"DEVNAME={path}", f"UUID={content.uuid}", f"{key}={content.type}")
+            return Answer(0, said(*lines))
+    raise call.unknown()
+
+
+TOOLS = {
+    "dumpe2fs": Tool(dumpe2fs, version=f"dumpe2fs {E2FS}\n"),
+    "resize2fs": Tool(resize2fs, deed=True, version=f"resize2fs {E2FS}\n"),
+    "xfs_info": Tool(xfs_info, version="xfs_info version 6.1.0\n"),
+    "xfs_growfs": Tool(xfs_growfs, deed=True, version="xfs_growfs version 6.1.0\n"),
+    "btrfs": Tool(btrfs, deed=True, version="btrfs-progs v6.2\n"),
+    "blkid": Tool(blkid, version="blkid from util-linux 2.38.1\n"),
+}

@@ -1,0 +1,126 @@
+"""Run an argv on a simulated machine: undress it, find the tool, let it act."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tests.world import files, filesystems, lio, loop, lvm, probe_output, scsi, sysfs
+from tests.world.answer import Answer, Call, Tool, said
+from tests.world.state import State
+
+TOOLS: dict[str, Tool] = {
+    **lvm.TOOLS,
+    **lio.TOOLS,
+    **scsi.TOOLS,
+    **loop.TOOLS,
+    **filesystems.TOOLS,
+    **files.TOOLS,
+    **sysfs.TOOLS,
+    **probe_output.TOOLS_HERE,
+}
+"""Every program that there is on a simulated machine, beside sudo, env and timeout."""
+
+ALWAYS = frozenset({"sh", "cat", "find", "mkdir", "env"})
+"""What no machine is without."""
+
+_QUESTIONS = ("--version", "-V")
+_ASSIGNMENT = re.compile(r"[A-Z_]+=.*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Undressed:
+    """What is left of an argv: the command, who runs it, and for how long it may."""
+
+    argv: tuple[str, ...]
+    sudo: bool = False
+    asks_sudo: bool = False  # `sudo -l`: whether, not do
+    limit: float | None = None
+    clean: bool = False
+
+    @property
+    def tool(self) -> str:
+        """The program's name."""
+        return self.argv[0]
+
+    @property
+    def deed(self) -> bool:
+        """True when it would change something."""
+        if self.asks_sudo or self.argv[1:2] in {(flag,) for flag in _QUESTIONS}:
+            return False
+        if self.tool == "btrfs":
+            return "show" not in self.argv
+        return self.tool in TOOLS and TOOLS[self.tool].deed
+
+
+def undress(argv: Sequence[str]) -> Undressed:
+    """Take off `sudo -n [-l]`, `env NAME=VALUE` and `timeout -k 5 N`, in whatever order."""
+    found, rest = Undressed(()), list(argv)
+    while rest:
+        if rest[:2] == ["sudo", "-n"]:
+            asks = rest[2:3] == ["-l"]
+            found = replace(found, sudo=True, asks_sudo=found.asks_sudo or asks)
+            rest = rest[3:] if asks else rest[2:]
+        elif rest[0] == "env":
+            names = {word.split("=")[0] for word in rest[1:] if _ASSIGNMENT.fullmatch(word)}
+            found = replace(found, clean=found.clean or {"LC_ALL", "PATH"} <= names)
+            rest = rest[1:]
+            while rest and _ASSIGNMENT.fullmatch(rest[0]):
+                rest = rest[1:]
+        elif rest[:3] == ["timeout", "-k", "5"]:
+            found, rest = replace(found, limit=float(rest[3])), rest[4:]
+        else:
+            break
+    assert rest, f"nothing to run in {argv!r}"
+    return replace(found, argv=tuple(rest))
+
+
+def run(state: State, name: str, user: str, argv: Sequence[str], stdin: bytes) -> Answer:
+    """The answer of a machine to a command that has reached it."""
+    bare = undress(argv)
+    assert bare.clean, f"no clean environment around {bare.argv!r}: {argv!r}"
+    assert bare.limit is not None, f"no time limit around {bare.argv!r}: {argv!r}"
+    machine = state.machines[name]
+    missing = _missing(machine.tools, argv, bare)
+    if missing is not None:
+        return missing
+    if bare.sudo and (bare.asks_sudo or user != "root"):
+        refused = _sudo(machine.sudo.get(user, "password"), user, bare)
+        if refused is not None:
+            return refused
+    call = Call(state, name, user, user == "root" or bare.sudo, bare.argv, stdin)
+    return _act(call)
+
+
+def _missing(tools: Sequence[str], argv: Sequence[str], bare: Undressed) -> Answer | None:
+    """What the shell or `timeout` says of a program that is not there."""
+    if bare.sudo and "sudo" not in tools:
+        inside = argv[0] != "sudo"
+        words = "timeout: failed to run command 'sudo': No such file or directory"
+        return Answer(127, "", said(words if inside else "bash: line 1: sudo: command not found"))
+    if "timeout" not in tools:
+        return Answer(127, "", said("env: 'timeout': No such file or directory"))
+    if bare.asks_sudo or bare.tool in tools or bare.tool in ALWAYS:
+        return None
+    if bare.tool not in TOOLS:
+        raise AssertionError(f"there is no simulated {bare.tool}: {bare.argv!r}")
+    words = f"timeout: failed to run command '{bare.tool}': No such file or directory"
+    return Answer(127, "", said(words))
+
+
+def _sudo(rights: str | list[str], user: str, bare: Undressed) -> Answer | None:
+    """What sudo says instead of running it; for `sudo -l` always an answer."""
+    allowed = rights == "all" or (isinstance(rights, list) and bare.tool in rights)
+    if user == "root" or allowed:
+        return Answer(0, said(f"/usr/bin/{' '.join(bare.argv)}")) if bare.asks_sudo else None
+    if rights == "expired":
+        return Answer(1, "", said("sudo: account validation failure, is your account locked?"))
+    return Answer(1, "", said("sudo: a password is required"))
+
+
+def _act(call: Call) -> Answer:
+    tool = TOOLS[call.argv[0]]
+    if call.argv[1:2] in {(flag,) for flag in _QUESTIONS} and len(call.argv) == 2:
+        return Answer(0, tool.version)
+    if tool.root and not call.root:
+        return Answer(1, "", said(f"{call.argv[0]}: Permission denied"))
+    return tool.run(call)

@@ -1,0 +1,129 @@
+"""What the two probing scripts print on a simulated machine, line for line."""
+
+from collections.abc import Iterator
+
+from extendctl.probe import HOST_SCRIPT, TOOLS
+from extendctl.target_probe import TARGET_SCRIPT
+from tests.world.answer import Answer, Call, Tool
+from tests.world.state import Device, Machine, Mount, State
+from tests.world.sysfs import attributes
+
+
+def shell(call: Call) -> Answer:
+    """`sh -s` with one of the two scripts as its standard input."""
+    script = call.stdin.decode()
+    if call.argv == ("sh", "-s") and script == HOST_SCRIPT:
+        return Answer(0, "".join(_host(call)))
+    if call.argv == ("sh", "-s") and script == TARGET_SCRIPT:
+        return Answer(0, "".join(_target(call.machine)))
+    raise AssertionError(f"a script that is no probe on {call.name}: {script[:200]!r}")
+
+
+def _say(*words: str) -> str:
+    return "".join(f"{word}\t" for word in words) + "\n"
+
+
+def _host(call: Call) -> Iterator[str]:
+    machine = call.machine
+    yield _say("kernel", machine.kernel)
+    yield _say("machine-id", machine.machine_id)
+    yield _say("boot-id", machine.boot_id)
+    yield _say("uid", "0" if call.root else "1000")
+    yield _say("bounding", f"{machine.bounding:016x}")
+    for tool in TOOLS:
+        if tool in machine.tools:
+            yield _say("tool", tool, f"/usr/sbin/{tool}")
+    for name in sorted(machine.devices):
+        yield from _block(machine, name)
+    yield from _btrfs(call.state, call.name)
+    yield _mount_line(21, "254:65", "/", "/", "rw", "ext4 /dev/vda1 rw,errors=remount-ro")
+    for number, mount in enumerate(machine.mounts):
+        yield _mount(call.state, call.name, 40 + number, mount)
+    yield _say("swap", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority")
+    for path in machine.swaps:
+        yield _say("swap", f"{path}                               partition\t1048572\t\t0\t\t-2")
+    yield _say("end")
+
+
+def _block(machine: Machine, name: str) -> Iterator[str]:
+    device = machine.devices[name]
+    yield _say("block", name, device.dev, str(device.size // 512))
+    for key, value in attributes(device).items():
+        yield _say(key, name, value)
+    for other in sorted(machine.devices):
+        if machine.devices[other].parent == name:
+            yield _say("child", name, other)
+    for other in sorted(machine.devices):
+        if name in machine.devices[other].slaves:
+            yield _say("holder", name, other)
+    for slave in device.slaves:
+        yield _say("slave", name, slave)
+
+
+def _btrfs(state: State, name: str) -> Iterator[str]:
+    machine = state.machines[name]
+    mounted = {
+        content.uuid for one in machine.mounts if (content := state.content(name, one.device))
+    }
+    for device in sorted(machine.devices):
+        content = state.content(name, device)
+        if content is not None and content.type == "btrfs" and content.uuid in mounted:
+            yield _say("btrfs", content.uuid, device)
+
+
+def _mount(state: State, name: str, number: int, mount: Mount) -> str:
+    device: Device = state.machines[name].devices[mount.device]
+    content = state.content(name, mount.device)
+    kind = "ext4" if content is None else content.type
+    dev = f"0:{number}" if kind == "btrfs" else device.dev
+    flag = "ro" if mount.read_only else "rw"
+    back = f"{kind} {state.machines[name].node(mount.device)} {flag}"
+    return _mount_line(number, dev, mount.root, mount.point, flag, back)
+
+
+def _mount_line(number: int, dev: str, root: str, point: str, flag: str, back: str) -> str:
+    place = point.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")
+    return _say("mount", f"{number} 1 {dev} {root} {place} {flag},relatime shared:1 - {back}")
+
+
+def _target(machine: Machine) -> Iterator[str]:
+    for id_, store in sorted(machine.stores.items()):
+        yield _say("serial", id_, f"T10 VPD Unit Serial Number: {store.serial}")
+        yield _say("udev_path", id_, store.path)
+        yield _say("enable", id_, str(int(store.enabled)))
+        for line in _info(machine, id_):
+            yield _say("info", id_, line)
+    for iqn, target in sorted(machine.targets.items()):
+        group = f"{iqn}/tpgt_1"
+        yield _say("group", group, str(int(target.enabled)))
+        for portal in target.portals:
+            yield _say("portal", group, portal)
+        for acl in target.acls:
+            yield _say("acl", group, acl)
+    root = "/sys/kernel/config/target"
+    for iqn, target in sorted(machine.targets.items()):
+        for number, id_ in target.luns.items():
+            place = f"{root}/iscsi/{iqn}/tpgt_1/lun/lun_{number}/{id_.rpartition('/')[2][:10]}"
+            yield _say("lun", place, f"../../../../../../target/core/{id_}")
+    yield _say("end")
+
+
+def _info(machine: Machine, id_: str) -> Iterator[str]:
+    store = machine.stores[id_]
+    status = "ACTIVATED" if store.enabled else "DEACTIVATED"
+    yield f"Status: {status}  Max Queue Depth: 0  SectorSize: 512  HwMaxSectors: 4294967288"
+    device = machine.device_at(store.path)
+    if id_.startswith("fileio"):
+        size = 0 if device is not None else store.declared
+        yield (
+            f"        TCM FILEIO ID: 0        File: {store.path}  Size: {size}  "
+            "Mode: Buffered-WCE Async: 0"
+        )
+        return
+    name = device or "none"
+    yield f"        iBlock device: {name}  UDEV PATH: {store.path}  readonly: 0"
+    major, _, minor = (machine.devices[device].dev if device else "0:0").partition(":")
+    yield f"        Major: {major} Minor: {minor}  CLAIMED: IBLOCK"
+
+
+TOOLS_HERE = {"sh": Tool(shell, root=False)}

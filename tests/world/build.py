@@ -1,5 +1,7 @@
 """The pieces that worlds are made of: machines, volume groups, LUNs, disks, filesystems."""
 
+from typing import Any
+
 from extendctl.probe import TOOLS
 from tests.world.answer import Call
 from tests.world.lio import serial

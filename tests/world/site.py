@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from extendctl.backends import Backend
 from extendctl.backends import build as build_backend

@@ -99,7 +99,7 @@ class Dial:
         try:
             if self.tunnel is not None:
                 return self.tunnel(address, self.config.port, limit)
-            plug = socket.create_connection((address, self.config.port), timeout=limit)
+            return _connect(address, self.config.port, limit)
         except TimeoutError as no:
             raise self._late("TCP connection", limit) from no
         except paramiko.ChannelException as no:
@@ -110,9 +110,6 @@ class Dial:
             raise self._unreachable("connection refused", "is sshd running there?") from no
         except OSError as no:
             raise self._unreachable(f"cannot connect: {no.strerror or no}") from no
-        for level, option, value in _SOCKET_OPTIONS:
-            plug.setsockopt(level, option, value)
-        return plug
 
     def _greet(self, line: paramiko.Transport) -> None:
         """Exchange banners and keys.
@@ -187,6 +184,18 @@ class Dial:
     def _unreachable(self, message: str, hint: str = "") -> Unreachable:
         host = self.config.name
         return Unreachable(f"{place(self.config)}: {message}", hint=hint, host=host)
+
+
+def _connect(address: str, port: int, limit: float) -> socket.socket:
+    """A TCP connection; `limit` is in seconds, for each of the addresses that the name has."""
+    plug = socket.create_connection((address, port), timeout=limit)
+    try:
+        for level, option, value in _SOCKET_OPTIONS:
+            plug.setsockopt(level, option, value)
+    except OSError:
+        plug.close()
+        raise
+    return plug
 
 
 def _offered(keys: list[Identity]) -> str:

@@ -1,5 +1,6 @@
 """One machine as the layers see it: questions that are remembered until something is done there."""
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -65,6 +66,9 @@ class Host:
         self._is_root = is_root
         self._watcher = watcher
         self._memory: dict[Question[Any], Result] = {}
+        self._asking: dict[
+            Question[Any], threading.Lock
+        ] = {}  # what several threads want is asked once
         self._age = 0  # grows with every `forget`: an answer from before is not remembered after
 
     def __repr__(self) -> str:
@@ -85,10 +89,7 @@ class Host:
         Raises Unreachable when there is none in time, and Refused (`obstacle`) when the machine
         answers with what cannot be an answer: a missing tool, no sudo, a failure of the tool.
         """
-        result = self._memory.get(question)
-        if result is None:
-            result = self._remember(question)
-        return self._parsed(question, result)
+        return self._parsed(question, self._remember(question))
 
     def ask_all(self, questions: Sequence[Question[Any]]) -> None:
         """Ask side by side what is not known yet; `ask` then answers from memory.
@@ -165,11 +166,15 @@ class Host:
             return
 
     def _remember(self, question: Question[Any]) -> Result:
-        age = self._age
-        result = self._put(question)
-        if age == self._age:
-            self._memory[question] = result
-        return result
+        with self._asking.setdefault(question, threading.Lock()):
+            known = self._memory.get(question)
+            if known is not None:
+                return known
+            age = self._age
+            result = self._put(question)
+            if age == self._age:
+                self._memory[question] = result
+            return result
 
     def _put(self, question: Question[T]) -> Result:
         try:

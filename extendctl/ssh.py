@@ -157,6 +157,7 @@ class SshTransport:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
+            seen = self._channels.ended
             try:
                 channel = granted(line, left)
             except BROKEN as no:
@@ -165,7 +166,7 @@ class SshTransport:
             if channel is not None:
                 return channel
             # MaxSessions: wait until one of our own has ended, else for somebody else's.
-            if not self._channels.one_ended(deadline):
+            if not self._channels.one_ended(seen, deadline):
                 refusals += 1
                 time.sleep(0.1 * refusals)
         raise self._lost(argv, "got no channel (sshd's MaxSessions?)", sent=False)
@@ -209,7 +210,7 @@ class _Channels:
         self._change = threading.Condition()
         self._taken = 0
         self._in_use = 0
-        self._ended = 0
+        self.ended = 0
 
     def take(self, deadline: float) -> bool:
         """Wait for a free place; False if there was none until the deadline."""
@@ -234,18 +235,15 @@ class _Channels:
         finally:
             with self._change:
                 self._in_use -= 1
-                self._ended += 1
+                self.ended += 1
                 self._change.notify_all()
 
-    def one_ended(self, deadline: float) -> bool:
-        """Wait until a channel in use has ended; False at once if there is none."""
+    def one_ended(self, seen: int, deadline: float) -> bool:
+        """Wait until more than `seen` have ended; False at once if none is in use to do so."""
         with self._change:
-            if not self._in_use:
-                return False
-            before = self._ended
             left = max(0.0, deadline - time.monotonic())
-            self._change.wait_for(lambda: self._ended != before, left)
-            return True
+            self._change.wait_for(lambda: self.ended != seen or not self._in_use, left)
+            return self.ended != seen
 
 
 def _text(raw: bytearray) -> str:

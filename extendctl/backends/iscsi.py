@@ -40,7 +40,9 @@ class IscsiBackend:
 
     def trunk(self, source: str, identity: str | None = None) -> Trunk:
         below = self._volumes
-        self.machine.ask_all((phrasebook.logical_volumes(below.group), phrasebook.target()))
+        self.machine.ask_all(
+            (phrasebook.logical_volumes(below.group), phrasebook.target(), phrasebook.facts())
+        )
         trunk = below.trunk(source, identity)
         row = lv.look(self.machine, below.group, trunk.source)
         stores = lio.backstores(self.machine, row)

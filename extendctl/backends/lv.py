@@ -58,11 +58,13 @@ class LvLayer:
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         row = self.row()
-        found = [*group_obstacles(row.group, self.host), *self._state(row)]
-        found += self._thin(row) if row.thin else self._thick(row, to)
+        rounded = round_up(to, row.unit)
+        deed = phrasebook.extend_lv(self.group, self.volume, rounded)
         return [
-            *found,
-            *hindrances(self.machine, phrasebook.extend_lv(self.group, self.volume, to)),
+            *hindrances(self.machine, deed),
+            *group_obstacles(row.group, self.host),
+            *self._state(row),
+            *(self._thin(row) if row.thin else self._thick(row, rounded)),
         ]
 
     def _state(self, row: LogicalVolume) -> list[Obstacle]:
@@ -79,7 +81,7 @@ class LvLayer:
         return found
 
     def _thick(self, row: LogicalVolume, to: Size) -> list[Obstacle]:
-        needed = (round_up(to, row.unit) - row.size) * copies(row)
+        needed = (to - row.size) * copies(row)
         if needed <= row.group.free:
             return []
         return [Fault(

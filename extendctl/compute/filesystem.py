@@ -62,8 +62,8 @@ class Ext4Layer(Mounted):
         self.machine.do(phrasebook.grow_ext4(self.block.path))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        found = [*self.hindered(phrasebook.grow_ext4(self.block.path)), *self._read_only()]
         block = self.superblock()
-        found = self._read_only()
         if "errors" in block.state:
             found.append(
                 self.no(
@@ -87,7 +87,7 @@ class Ext4Layer(Mounted):
                     "run it outside of the container, or use --no-filesystem",
                 )
             )
-        return [*found, *self.hindered(phrasebook.grow_ext4(self.block.path))]
+        return found
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class XfsLayer(Mounted):
         self.machine.do(phrasebook.grow_xfs(self.point))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
-        return [*self._read_only(), *self.hindered(phrasebook.grow_xfs(self.point))]
+        return [*self.hindered(phrasebook.grow_xfs(self.point)), *self._read_only()]
 
 
 @dataclass(frozen=True)

@@ -60,14 +60,16 @@ class PathLayer(OnHost):
                 self.machine.do(phrasebook.rescan_path(device))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
-        files = [f"/sys/block/{device}/device/state" for device in self.devices]
-        states = self.machine.ask(phrasebook.sysfs(*files))
-        found = [
-            self.no(
-                f"the path {device} on {self.host} is {state}, not running",
-                "bring the session back first: iscsiadm -m session -P 1",
-            )
-            for device, state in zip(self.devices, states, strict=True)
-            if state != "running"
+        blocks = self.machine.ask(phrasebook.facts()).blocks
+        states = {device: blocks[device].state for device in self.devices if device in blocks}
+        return [
+            *self.hindered(phrasebook.rescan_path(self.devices[0])),
+            *(
+                self.no(
+                    f"the path {device} on {self.host} is {state}, not running",
+                    "bring the session back first: iscsiadm -m session -P 1",
+                )
+                for device, state in states.items()
+                if state != "running"
+            ),
         ]
-        return [*found, *self.hindered(phrasebook.rescan_path(self.devices[0]))]

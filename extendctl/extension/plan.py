@@ -1,8 +1,9 @@
 """Look at everything before anything is touched: what would grow, and every reason against it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from extendctl import compute, phrasebook
@@ -253,12 +254,10 @@ def _stack(desk: Desk, volume: Volume, trunk: Trunk, attachment: Attachment, wis
 
 def _glance(layers: Iterable[Layer], goal: Size) -> None:
     """Ask all layers at once what will be asked one by one: the answers are remembered."""
-
-    def look(layer: Layer) -> None:
-        attempt(layer.measure)
-        attempt(lambda: layer.obstacles(layer.room(goal)))
-
-    side_by_side(look, layers)
+    looks: list[Callable[[], object]] = []
+    for layer in layers:
+        looks += [layer.measure, partial(layer.obstacles, goal)]
+    side_by_side(attempt, looks)
 
 
 def _foretell(branch: Branch, below: Size, wish: Wish) -> Branch:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from extendctl.errors import EXIT_STATUS, ExtendctlError, Fault, HostFailed, Refused
 from extendctl.extension.plan import Branch, Plan
 from extendctl.journal import Trail
-from extendctl.model import AttachmentReport, LayerReport, Outcome, VolumeReport
-from extendctl.size import human
+from extendctl.model import AttachmentReport, LayerOutcome, LayerReport, Outcome, VolumeReport
+from extendctl.size import Size, human
 
 _OUTCOMES = {3: Outcome.REFUSED, 4: Outcome.NOT_NOW, 5: Outcome.INCOMPLETE}
 
@@ -72,15 +72,23 @@ def _attached(branch: Branch, trail: Trail, outcome: Outcome) -> AttachmentRepor
 
 
 def merged(plan: Plan, trunk: Trail, branches: Sequence[tuple[Branch, Trail]]) -> list[LayerReport]:
-    """The lines of a run; what was not reached keeps the size that was measured before."""
+    """The lines of a run, each with the size that it had before anything was done.
+
+    A LUN follows its logical volume by itself and is full when it is walked; what counts is that
+    it has grown. What was not reached keeps the size that was measured before.
+    """
     before = {line.key: line.before for line in plan.lines()}
     lines = list(trunk.lines)
     for branch, trail in branches:
         lines += replace(branch, trail=trail).lines()
-    return [
-        line if line.before is not None else replace(line, before=before.get(line.key))
-        for line in lines
-    ]
+    return [_since(line, before.get(line.key)) for line in lines]
+
+
+def _since(line: LayerReport, before: Size | None) -> LayerReport:
+    if before is None:
+        return line
+    grown = line.outcome is LayerOutcome.FULL and (line.after or 0) > before
+    return replace(line, before=before, outcome=LayerOutcome.GROWN if grown else line.outcome)
 
 
 def lagging(name: str, reports: Sequence[AttachmentReport]) -> HostFailed:

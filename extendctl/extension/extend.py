@@ -176,8 +176,23 @@ def _take_up(means: Means, earlier: Operation, plan: Plan) -> Operation:
 
 
 def _carry_out(desk: Desk, plan: Plan, operation: Operation) -> VolumeReport:
-    """From here on the operation is open: it ends closed, or stays open when interrupted."""
+    """From here on the operation is open: it ends closed, or stays open for `resume`.
+
+    What goes wrong with the record itself, once something has been done, is Incomplete too.
+    """
     desk.journal.operation = operation
+    try:
+        return _walked(desk, plan, operation)
+    except (Interrupted, Incomplete):
+        raise
+    except ExtendctlError as error:
+        if desk.journal.acted == 0:
+            raise
+        hint = f"extendctl operation show {operation.id}; then volume resume {plan.volume.name}"
+        raise OutcomeUnknown(f"{plan.volume.name}: {error}", hint=hint) from error
+
+
+def _walked(desk: Desk, plan: Plan, operation: Operation) -> VolumeReport:
     with Heartbeat(lambda: desk.means.store.heartbeat(operation)):
         desk.forget()
         trunk = follow(plan.trunk.layers, plan.goal, grow, desk.journal, operation.targets)
@@ -185,7 +200,9 @@ def _carry_out(desk: Desk, plan: Plan, operation: Operation) -> VolumeReport:
             return _trunk_failed(desk, plan, operation, trunk)
         desk.means.store.trunk_settled(operation, trunk.lines[0].after or trunk.top)
         below = trunk.top
-        ends = side_by_side(lambda one: (one, _follow(desk, one, below, operation)), plan.branches)
+        ends = side_by_side(
+            lambda one: (one, _follow(desk, one, below, operation)), plan.branches, patient=True
+        )
         return _close(desk, plan, operation, trunk, ends)
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from extendctl.backends import Backend
 from extendctl.config import Config
-from extendctl.errors import ExtendctlError
+from extendctl.errors import ConfigError, ExtendctlError
 from extendctl.host import Host, Watcher
 from extendctl.journal import Journal, Listener
 from extendctl.policy import Asker
@@ -60,9 +60,15 @@ class Desk:
             return self._machines[name]
 
     def backend(self, name: str) -> Backend:
-        """A backend of the configuration, over this desk's machine."""
-        host = self.means.config.backends[name].host if name in self.means.config.backends else ""
-        return self.means.backend(name, self.machine(host))
+        """A backend of the configuration, over this desk's machine. Raises ConfigError."""
+        settings = self.means.config.backends.get(name)
+        if settings is None:
+            known = ", ".join(sorted(self.means.config.backends)) or "none"
+            raise ConfigError(
+                f"there is no backend {name!r} in the configuration; known: {known}",
+                hint="did the name change? `extendctl config show` shows what is read",
+            )
+        return self.means.backend(name, self.machine(settings.host))
 
     def forget(self) -> None:
         """Let everything be measured anew."""
@@ -70,16 +76,19 @@ class Desk:
             machine.forget()
 
 
-def side_by_side(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """`work` on all items at once, results in their order; the first exception is raised."""
+def side_by_side(work: Callable[[T], R], items: Iterable[T], *, patient: bool = False) -> list[R]:
+    """`work` on all items at once, results in their order; the first exception is raised.
+
+    With `patient`, not before all have ended: for work that must not be left alone.
+    """
     todo = list(items)
-    if len(todo) < 2:
+    if len(todo) < 2:  # noqa: PLR2004 - nothing to do side by side
         return [work(item) for item in todo]
     pool = ThreadPoolExecutor(max_workers=min(WORKERS, len(todo)))
     try:
         return list(pool.map(work, todo))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=patient, cancel_futures=True)
 
 
 def attempt(work: Callable[[], R]) -> R | ExtendctlError:

@@ -3,8 +3,7 @@
 import shlex
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Final
 
 import paramiko
@@ -22,7 +21,8 @@ CHANNELS: Final = 4
 TUNNEL_HANDSHAKES: Final = 8
 """Handshakes at once through one jump host."""
 
-_REFUSALS: Final = 4
+_REFUSALS: Final = 5
+_PAUSE: Final = 0.02
 _SHOWN: Final = 80
 
 
@@ -62,12 +62,12 @@ class SshTransport:
             raise self._lost(argv, f"found no free channel within {timeout:g} s", sent=False)
         try:
             channel = self._channel(line, argv, deadline)
-            with self._channels.in_use():
-                try:
-                    talk = Talk(line, channel, stdin, deadline)
-                    status = self._hold(talk, argv, command, line, timeout)
-                finally:
-                    shut(channel)
+            try:
+                talk = Talk(line, channel, stdin, deadline)
+                status = self._hold(talk, argv, command, line, timeout)
+            finally:
+                shut(channel)
+                self._channels.leave(ended=True)
         finally:
             self._channels.give_back()
         return Result(tuple(argv), status, _text(talk.stdout), _text(talk.stderr))
@@ -153,22 +153,24 @@ class SshTransport:
         self, line: paramiko.Transport, argv: Sequence[str], deadline: float
     ) -> paramiko.Channel:
         refusals = 0
-        while refusals < _REFUSALS:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            seen = self._channels.ended
+        while refusals < _REFUSALS and (left := deadline - time.monotonic()) > 0:
+            seen = self._channels.enter()
             try:
                 channel = granted(line, left)
             except BROKEN as no:
+                self._channels.leave()
                 hang_up(line)
                 raise self._lost(argv, "found the line broken", sent=False) from no
             if channel is not None:
                 return channel
-            # MaxSessions: wait until one of our own has ended, else for somebody else's.
-            if not self._channels.one_ended(seen, deadline):
+            self._channels.leave()
+            # MaxSessions: wait until one of our own has ended, else for somebody else's. sshd
+            # goes on counting a session for a moment after it has closed its channel.
+            if self._channels.one_ended(seen, deadline):
+                refusals = 0
+            else:
+                time.sleep(_PAUSE * 2**refusals)
                 refusals += 1
-                time.sleep(0.1 * refusals)
         raise self._lost(argv, "got no channel (sshd's MaxSessions?)", sent=False)
 
     def _hold(
@@ -209,11 +211,11 @@ class _Channels:
     def __init__(self) -> None:
         self._change = threading.Condition()
         self._taken = 0
-        self._in_use = 0
-        self.ended = 0
+        self._within = 0
+        self._ended = 0
 
     def take(self, deadline: float) -> bool:
-        """Wait for a free place; False if there was none until the deadline."""
+        """Wait for one of the places; False if there was none until the deadline."""
         with self._change:
             left = max(0.0, deadline - time.monotonic())
             got = self._change.wait_for(lambda: self._taken < CHANNELS, left)
@@ -225,25 +227,25 @@ class _Channels:
             self._taken -= 1
             self._change.notify_all()
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """A place that sshd has granted a channel for."""
+    def enter(self) -> int:
+        """Note that a channel is asked for; returns how many have ended so far."""
         with self._change:
-            self._in_use += 1
-        try:
-            yield
-        finally:
-            with self._change:
-                self._in_use -= 1
-                self.ended += 1
-                self._change.notify_all()
+            self._within += 1
+            return self._ended
+
+    def leave(self, *, ended: bool = False) -> None:
+        """Note that it was refused, or that it has been used and ended."""
+        with self._change:
+            self._within -= 1
+            self._ended += ended
+            self._change.notify_all()
 
     def one_ended(self, seen: int, deadline: float) -> bool:
-        """Wait until more than `seen` have ended; False at once if none is in use to do so."""
+        """Wait until more than `seen` have ended; False as soon as there is none left to do so."""
         with self._change:
             left = max(0.0, deadline - time.monotonic())
-            self._change.wait_for(lambda: self.ended != seen or not self._in_use, left)
-            return self.ended != seen
+            self._change.wait_for(lambda: self._ended != seen or not self._within, left)
+            return self._ended != seen
 
 
 def _text(raw: bytearray) -> str:

@@ -57,9 +57,9 @@ def listening(handle: Handler) -> Iterator[tuple[int, list[socket.socket]]]:
         with suppress(OSError):
             door.shutdown(socket.SHUT_RDWR)
         door.close()
+        host.join(2)
         for guest in guests:
             guest.close()
-        host.join(2)
 
 
 def says_nothing(guest: socket.socket) -> None:
@@ -158,11 +158,21 @@ def test_those_who_wait_share_the_failure(sshd: Sshd) -> None:
         assert len(guests) == 1
 
 
+def startup(sshd: Sshd) -> socket.socket:
+    """A connection that sshd has taken and that does not log in."""
+    while True:
+        guest = socket.create_connection(("127.0.0.1", sshd.port))
+        with suppress(OSError):
+            if guest.recv(4) == b"SSH-":
+                return guest
+        guest.close()
+        time.sleep(0.02)
+
+
 def test_a_server_that_is_too_busy_is_tried_again(fragile: Sshd) -> None:
     fragile.restart(MaxStartups="1:100:1")
     box = SshTransport(fragile.config())
-    with socket.create_connection(("127.0.0.1", fragile.port)) as other:
-        other.recv(10)
+    with startup(fragile) as other:
         threading.Timer(0.15, lambda: other.shutdown(socket.SHUT_RDWR)).start()
         assert box.run(["echo", "here"]).stdout == "here\n"
     assert box.connects == 1

@@ -17,7 +17,7 @@ SOURCE = TOP / "extendctl"
 CONFIG = "config config_*"
 STATE = "store tables operations admission records volumes database owner"
 SSH = "ssh dial talk hostkeys identity"
-MACHINE = f"host phrasebook probe target_probe readings ability transport {SSH}"
+MACHINE = f"host phrasebook questions block_readings probe target_probe readings ability transport {SSH}"
 
 # A module stands on one floor and imports from the floors beneath. A new module is one more name
 # here or above; `package.*` takes in a whole package.
@@ -25,8 +25,8 @@ FLOORS: tuple[str, ...] = (
     "__init__ size errors names shell model stack",
     f"{CONFIG} {STATE} {MACHINE}",
     "policy backends.* compute.*",
-    "journal inventory extension extension.* extension_*",
-    "app console",
+    "journal inventory inspection extension extension.* extension_*",
+    "app console page views views_*",
     "cli cli.* __main__",
 )
 
@@ -38,8 +38,9 @@ SAME_FLOOR: dict[str, str] = {
     MACHINE: f"config {MACHINE}",
     "backends.*": "backends.*",
     "compute.*": "compute.*",
-    "journal inventory extension extension.* extension_*": "*",
+    "journal inventory inspection extension extension.* extension_*": "*",
     "app": "console",
+    "console views views_*": "page views",
     "cli.* cli __main__": "*",
 }
 

@@ -1,0 +1,85 @@
+"""The entry point: run a command, show its answer, and end with the exit status that it earned."""
+
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+gc.disable()  # until what is heavy has been imported; see cli.session
+
+import click  # noqa: E402
+
+from extendctl.cli import main as commands  # noqa: E402
+from extendctl.cli.failure import Bug, interrupted, usage, wanted_output  # noqa: E402
+from extendctl.cli.interrupt import on_signals  # noqa: E402
+from extendctl.cli.session import Answer, Session, complaint, failed  # noqa: E402
+from extendctl.errors import ExtendctlError  # noqa: E402
+from extendctl.page import Line  # noqa: E402
+
+
+def main() -> None:
+    """Run the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    session = Session()
+    with on_signals(session):
+        status = run(sys.argv[1:], session)
+    _leave(status, hard=status == 130 and not session.stop.is_set())
+
+
+def run(arguments: Sequence[str], session: Session) -> int:
+    """Run a command and show its answer; gives the exit status."""
+    session.output = wanted_output(arguments)
+    answer = _answer(arguments, session)
+    session.console.output = session.output
+    try:
+        if answer.data is not None:
+            session.console.result(answer.data, answer.page)
+        session.console.message(answer.complaints)
+    except BrokenPipeError:
+        _forget_pipe()
+    return answer.status
+
+
+def _answer(arguments: Sequence[str], session: Session) -> Answer:
+    try:
+        answer = commands.main(
+            list(arguments), prog_name="extendctl", standalone_mode=False, obj=session
+        )
+    except click.exceptions.NoArgsIsHelpError as error:
+        page = [Line(error.format_message(), raw=True)] if session.output == "table" else []
+        return replace(failed(usage(error)), complaints=page)
+    except click.UsageError as error:
+        return failed(usage(error))
+    except (click.Abort, KeyboardInterrupt):
+        return failed(interrupted())
+    except ExtendctlError as error:
+        return failed(error)
+    except Exception as error:  # noqa: BLE001 - whatever is not foreseen is a bug, and says so
+        bug = Bug(error)
+        return Answer({"error": bug.as_dict()}, list, [*complaint(bug), *bug.trace(session)], 1)
+    return answer if isinstance(answer, Answer) else Answer(None, list, status=int(answer or 0))
+
+
+def _forget_pipe() -> None:
+    """Nobody reads any more: let the interpreter's own last flush go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
+
+def _leave(status: int, *, hard: bool) -> None:
+    """End; `hard` when threads may still wait for machines that nobody is interested in."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        _forget_pipe()
+    if hard:
+        os._exit(status)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""The commands that make volumes grow, finish what did not, and see whether all is well."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from extendctl.cli.command import command
+from extendctl.cli.completion import volume_names
+from extendctl.cli.failure import Bug
+from extendctl.cli.session import Answer, Session
+from extendctl.errors import ExtendctlError, Interrupted, Usage
+from extendctl.model import GrowOptions, Outcome, VolumeReport
+from extendctl.size import SizeRequest, parse
+
+if TYPE_CHECKING:
+    from extendctl.extension.means import Means
+    from extendctl.stack import Event
+
+_WORST = (130, 1, 5, 4, 3, 2, 0)
+_OUTCOMES = {4: Outcome.NOT_NOW, 5: Outcome.INCOMPLETE, 130: Outcome.INCOMPLETE}
+
+Work = Callable[["Means", str], VolumeReport]
+
+
+@command(
+    "extend",
+    statuses=(0, 1, 2, 3, 4, 5),
+    example="extendctl volume extend db1 --size 20G --dry-run\n"
+    "extendctl volume extend db1 --size +10%",
+)
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=volume_names)
+@click.option(
+    "--size",
+    metavar="SIZE",
+    help="The new total: 20 or 20G (GiB), 512M, 2T; or growth: +5G, +10%.  [required]",
+)
+@click.option("--dry-run", is_flag=True, help="Measure, foretell every layer, change nothing.")
+@click.option("--allow-lagging", is_flag=True, help="Go on though an attached host is away.")
+@click.option("--no-filesystem", is_flag=True, help="Leave the filesystem, grow all beneath it.")
+@click.option(
+    "--grow-lv",
+    metavar="VG/LV",
+    help="The host's logical volume that takes the space, where there are several.",
+)
+@click.option("--fill", is_flag=True, help="Let it take space that was free before, too.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 86_400),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long to wait for another program that is at work on the volume.",
+)
+@click.option("--reason", metavar="TEXT", help="Why; kept with the operation.")
+@click.option("--yes", is_flag=True, help="Confirm growth past `confirm_above`.")
+@click.pass_obj
+def extend(
+    session: Session,
+    *,
+    names: tuple[str, ...],
+    size: str | None,
+    dry_run: bool,
+    allow_lagging: bool,
+    no_filesystem: bool,
+    grow_lv: str | None,
+    fill: bool,
+    wait: float,
+    reason: str | None,
+    yes: bool,
+) -> Answer:
+    """Extend volumes to SIZE, also while they are attached and in use.
+
+    Everything is checked on every host before anything is touched. Then the backend grows, each
+    host follows, and each layer is measured again.
+    """
+    names = _named(names)
+    try:
+        request = _size(size)
+    except Usage as error:
+        return _answer([_failed(name, error) for name in names])
+    options = GrowOptions(no_filesystem=no_filesystem, grow_lv=grow_lv, fill=fill)
+
+    def work(means: "Means", name: str) -> VolumeReport:
+        from extendctl.extension.extend import extend as grow
+        from extendctl.extension.plan import Wish
+
+        wish = Wish(0, options, allow_lagging=allow_lagging, confirmed=yes, reason=reason)
+        with session.console.watching(name):
+            report = grow(means, name, request, wish, dry_run=dry_run, wait=wait)
+        if _only_unconfirmed(report) and _confirmed(session, report):
+            with session.console.watching(name):
+                wish = replace(wish, confirmed=True)
+                return grow(means, name, request, wish, dry_run=dry_run, wait=wait)
+        return report
+
+    return _answer(_each(session, names, work), dry_run=dry_run)
+
+
+@command(
+    "resume",
+    statuses=(0, 1, 2, 3, 4, 5),
+    example="extendctl volume resume db1\nextendctl volume resume --all",
+)
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=volume_names)
+@click.option("--all", "every", is_flag=True, help="All volumes that have something unfinished.")
+@click.pass_obj
+def resume(session: Session, names: tuple[str, ...], every: bool) -> Answer:
+    """Finish extensions that were interrupted, that failed, or that a host has not followed.
+
+    It looks first and repeats nothing that has been done. Nothing unfinished is `unchanged`.
+    """
+    if every == bool(names):
+        raise Usage("name volumes, or give --all", hint="extendctl volume resume --help")
+
+    def work(means: "Means", name: str) -> VolumeReport:
+        from extendctl.extension.extend import resume as take_up
+
+        with session.console.watching(name):
+            return take_up(means, name)
+
+    return _answer(_each(session, tuple(dict.fromkeys(names)), work, every=_unfinished))
+
+
+@command(
+    "check",
+    statuses=(0, 1, 2, 3, 4, 5),
+    example="extendctl volume check\nextendctl volume check db1 -o json",
+)
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=volume_names)
+@click.pass_obj
+def check(session: Session, names: tuple[str, ...]) -> Answer:
+    """Measure every layer of volumes on every host, and name what lags or has drifted.
+
+    Without NAME all volumes are checked. Nothing is changed.
+    """
+
+    def work(means: "Means", name: str) -> VolumeReport:
+        from extendctl.extension.check import check as look
+
+        with session.console.watching(name):
+            return look(means, name)
+
+    reports = _each(session, tuple(dict.fromkeys(names)), work, every=_all)
+    from extendctl import views
+
+    data = [one.as_dict() for one in reports]
+    return Answer(data, lambda: views.checked(reports), views.findings(reports), _worst(reports))
+
+
+def _named(names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        raise Usage("Missing argument 'NAME...'.", hint="extendctl volume extend --help")
+    return tuple(dict.fromkeys(names))
+
+
+def _size(text: str | None) -> SizeRequest:
+    if text is None:
+        raise Usage("Missing option '--size'.", hint="extendctl volume extend --help")
+    return parse(text)
+
+
+def _each(
+    session: Session,
+    names: Sequence[str],
+    work: Work,
+    *,
+    every: "Callable[[Means], list[str]] | None" = None,
+) -> list[VolumeReport]:
+    """Work on one volume after the other; whatever happens, each has its report."""
+    reports: dict[str, VolumeReport] = {}
+
+    def listen(volume: str, event: "Event") -> None:
+        session.working = True  # the journal tells events of open operations only
+        session.console.heard(volume, event)
+
+    try:
+        with session.means(listen) as means:
+            for name in names or (every(means) if every else ()):
+                reports[name] = _one(session, means, name, work)
+                session.working = False
+    except ExtendctlError as error:
+        if not names:
+            raise
+        reports |= {name: _failed(name, error) for name in names if name not in reports}
+    return list(reports.values())
+
+
+def _one(session: Session, means: "Means", name: str, work: Work) -> VolumeReport:
+    if session.stop.is_set():
+        return _failed(name, Interrupted(f"interrupted; {name} was not begun"))
+    try:
+        return work(means, name)
+    except (Interrupted, KeyboardInterrupt, click.Abort):
+        session.stop.set()
+        return _interrupted(means, name)
+    except ExtendctlError as error:
+        return _failed(name, error)
+    except Exception as error:  # noqa: BLE001 - a bug must not hide what became of other volumes
+        bug = Bug(error)
+        session.console.message(bug.trace(session))
+        return replace(_failed(name, bug), outcome=Outcome.INCOMPLETE)
+
+
+def _interrupted(means: "Means", name: str) -> VolumeReport:
+    """What the state says now: the operation may be open, or nothing may have been begun."""
+    volume = means.store.volume(name)
+    if volume.open_operation is None:
+        error = Interrupted(f"interrupted; nothing was begun on {name}")
+        return _failed(name, error)
+    error = Interrupted(
+        f"interrupted; operation {volume.open_operation} of {name} stays open",
+        hint=f"extendctl volume resume {name}",
+    )
+    return VolumeReport(
+        name,
+        Outcome.INCOMPLETE,
+        volume.open_operation,
+        volume.status,
+        size=volume.size,
+        error=error,
+    )
+
+
+def _failed(name: str, error: ExtendctlError) -> VolumeReport:
+    outcome = _OUTCOMES.get(error.exit_status, Outcome.REFUSED)
+    return VolumeReport(name, outcome, error=error)
+
+
+def _only_unconfirmed(report: VolumeReport) -> bool:
+    faults = () if report.error is None else report.error.faults
+    return bool(faults) and all(fault.code == "confirmation-required" for fault in faults)
+
+
+def _confirmed(session: Session, report: VolumeReport) -> bool:
+    if not session.console.can_ask() or report.error is None:
+        return False
+    return click.confirm(f"{report.error.fault.message}. Go on?", err=True)
+
+
+def _all(means: "Means") -> list[str]:
+    return [volume.name for volume in means.store.volumes()]
+
+
+def _unfinished(means: "Means") -> list[str]:
+    """Volumes that lag, failed, or have an operation open."""
+    return [
+        volume.name
+        for volume in means.store.volumes()
+        if volume.lagging or volume.open_operation or volume.failed_operation
+    ]
+
+
+def _answer(reports: Sequence[VolumeReport], *, dry_run: bool = False) -> Answer:
+    from extendctl import views
+
+    return Answer(
+        [one.as_dict() for one in reports],
+        lambda: views.extended(reports, dry_run=dry_run),
+        views.complaints(reports),
+        _worst(reports),
+    )
+
+
+def _worst(reports: Sequence[VolumeReport]) -> int:
+    found = {one.exit_status for one in reports}
+    return next((status for status in _WORST if status in found), 0)

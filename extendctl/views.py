@@ -1,0 +1,209 @@
+"""What volumes and their extensions look like to people."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from extendctl.errors import Fault
+from extendctl.model import Attachment, LayerOutcome, LayerReport, Outcome, Volume, VolumeReport
+from extendctl.page import Cell, Line, Page, Table, Tone, cell, facts
+from extendctl.size import human
+
+_TONES = {
+    LayerOutcome.GROWN: Tone.GOOD,
+    LayerOutcome.FULL: Tone.DIM,
+    LayerOutcome.PLANNED: Tone.WARN,
+    LayerOutcome.FAILED: Tone.BAD,
+    LayerOutcome.UNKNOWN: Tone.BAD,
+    LayerOutcome.SKIPPED: Tone.DIM,
+}
+
+_BEHIND = (LayerOutcome.FAILED, LayerOutcome.UNKNOWN)
+
+_UNTOUCHED = (Outcome.REFUSED, Outcome.NOT_NOW)
+
+
+def ladder(report: VolumeReport) -> Iterator[Table]:
+    """The layers, host by host, lowest first; one that is behind is marked and stands out."""
+    if not report.layers:
+        return
+    said = "" if report.error is None else "\n".join(one.message for one in report.error.faults)
+    rows = tuple(_rung(line, said) for line in report.layers)
+    columns = ("", "HOST", "KIND", "NAME", "BEFORE", "AFTER", "OUTCOME")
+    yield Table(columns, rows, frozenset({"BEFORE", "AFTER"}), frozenset({"NAME", "OUTCOME"}))
+
+
+def _rung(line: LayerReport, said: str) -> tuple[Cell, ...]:
+    tone = _TONES[line.outcome]
+    behind = line.outcome in _BEHIND
+    loud = tone if behind else Tone.PLAIN
+    note = f": {line.note}" if line.note and line.note not in said else ""
+    known = line.outcome is not LayerOutcome.SKIPPED
+    return (
+        Cell("!" if behind else " ", tone),
+        Cell(line.host, loud),
+        Cell(line.kind, loud),
+        Cell(line.name, loud),
+        Cell(human(line.before) if known else "-", loud),
+        Cell(human(line.after) if known else "-", loud),
+        Cell(f"{line.outcome}{note}", tone),
+    )
+
+
+def extended(reports: Sequence[VolumeReport], *, dry_run: bool = False) -> Page:
+    """Results of an extension, for stdout: ladders, and a line for each volume that is well."""
+    page: list[Line | Table] = []
+    for report in reports:
+        if dry_run or report.outcome not in _UNTOUCHED:
+            if len(reports) > 1 and report.layers:
+                page.append(Line(report.volume, Tone.STRONG))
+            page += ladder(report)
+        page += [Line(notice, Tone.WARN, indent=2) for notice in _notices(report)]
+        if report.error is None:
+            page.append(Line(summary(report), Tone.GOOD))
+    return page
+
+
+def _notices(report: VolumeReport) -> Iterable[str]:
+    """Notices that the ladder does not show already."""
+    shown = [line.note for line in report.layers if line.note]
+    if report.error is not None and report.outcome in _UNTOUCHED:
+        return ()
+    return (one for one in report.notices if not any(one.endswith(note) for note in shown))
+
+
+def complaints(reports: Iterable[VolumeReport]) -> Page:
+    """What went wrong, for stderr: a line for each volume, its reasons, and what to do."""
+    page: list[Line] = []
+    for report in reports:
+        if report.error is None:
+            continue
+        page.append(Line(summary(report), Tone.BAD))
+        page += reasons(report.error.faults)
+    return page
+
+
+def reasons(faults: Sequence[Fault]) -> Iterator[Line]:
+    """Each reason once, with its way out; a reason that only sums up others goes without words."""
+    different = list(dict.fromkeys(faults))
+    messages = [fault.message for fault in different]
+    hints = [fault.hint for fault in different]
+    for place, fault in enumerate(different):
+        others = [one for one in messages if one != fault.message]
+        repeated = fault.message in messages[:place]
+        if not repeated and not any(one in fault.message for one in others):
+            yield Line(f"- {fault.message}", indent=2)
+        last = place == len(hints) - 1 - hints[::-1].index(fault.hint)
+        if fault.hint and last:
+            yield Line(f"hint: {fault.hint}", indent=4)
+
+
+def summary(report: VolumeReport) -> str:
+    """What happened to a volume, in a line."""
+    sizes, named = _sizes(report), f" (operation {report.operation})" if report.operation else ""
+    match report.outcome:
+        case Outcome.DONE:
+            return f"{report.volume}: {sizes}, done{named}"
+        case Outcome.UNCHANGED:
+            why = "every layer is full" if report.layers else "nothing is unfinished"
+            return f"{report.volume}: {sizes}, unchanged: {why}"
+        case Outcome.PLANNED:
+            return f"{report.volume}: {sizes}, planned; nothing was changed"
+        case Outcome.REFUSED | Outcome.NOT_NOW:
+            word = report.outcome.replace("-", " ")
+            return f"{report.volume}: {word}, nothing was changed"
+    if report.error is not None and report.error.fault.code == "interrupted":
+        return f"{report.volume}: interrupted{named}"
+    return f"{report.volume}: {sizes}, incomplete{named}"
+
+
+def _sizes(report: VolumeReport) -> str:
+    after = report.goal if report.outcome is Outcome.PLANNED else report.size
+    if report.before is None or report.before == after:
+        return human(after)
+    if human(report.before) == human(after):  # or it would read `10 GiB -> 10 GiB`
+        return f"{report.before} bytes -> {after} bytes"
+    return f"{human(report.before)} -> {human(after)}"
+
+
+def checked(reports: Sequence[VolumeReport]) -> Page:
+    """Results of a check, for stdout."""
+    page: list[Line | Table] = []
+    for report in reports:
+        if len(reports) > 1 and report.layers:
+            page.append(Line(report.volume, Tone.STRONG))
+        page += ladder(report)
+        page += [Line(notice, Tone.WARN, indent=2) for notice in _notices(report)]
+        if report.error is None:
+            page.append(Line(f"{report.volume}: {human(report.size)}, well", Tone.GOOD))
+    return page or [Line("no volumes")]
+
+
+def findings(reports: Iterable[VolumeReport]) -> Page:
+    """What a check found, for stderr."""
+    words = {Outcome.INCOMPLETE: "lags or has drifted", Outcome.NOT_NOW: "could not be measured"}
+    page: list[Line] = []
+    for report in reports:
+        if report.error is not None:
+            found = words.get(report.outcome, "cannot be checked")
+            page.append(Line(f"{report.volume}: {found}", Tone.BAD))
+            page += reasons(report.error.faults)
+    return page
+
+
+def volumes(listed: Sequence[Volume]) -> Page:
+    """All volumes, a line each."""
+    if not listed:
+        return [Line("no volumes yet; see `extendctl volume create --help` and `... import`")]
+    rows = tuple(
+        (
+            Cell(one.name),
+            Cell(one.backend),
+            Cell(human(one.size)),
+            Cell(str(one.status), _status_tone(one)),
+            cell(", ".join(dict.fromkeys(use.host for use in one.attachments))),
+            cell(", ".join(dict.fromkeys(use.host for use in one.lagging)), Tone.BAD),
+        )
+        for one in listed
+    )
+    columns = ("NAME", "BACKEND", "SIZE", "STATUS", "HOSTS", "LAGGING")
+    return [Table(columns, rows, frozenset({"SIZE"}), frozenset({"NAME", "HOSTS", "LAGGING"}))]
+
+
+def _status_tone(one: Volume) -> Tone:
+    if one.admin_status or one.failed_operation:
+        return Tone.BAD
+    return Tone.WARN if one.open_operation else Tone.PLAIN
+
+
+def volume(one: Volume) -> Page:
+    """All about a volume."""
+    page: list[Line | Table] = list(
+        facts(
+            (
+                ("name", one.name),
+                ("status", one.status),
+                ("size", f"{human(one.size)} ({one.size} bytes)"),
+                ("backend", one.backend),
+                ("source", one.source),
+                ("project", one.project),
+                ("operation", one.open_operation or one.failed_operation),
+            )
+        )
+    )
+    if one.attachments:
+        rows = tuple(_use(use) for use in one.attachments)
+        columns = ("HOST", "COMPUTE", "DEVICE", "MOUNT", "SIZE", "STATE")
+        page.append(Line())
+        page.append(Table(columns, rows, frozenset({"SIZE"}), frozenset({"DEVICE", "MOUNT"})))
+    if one.lagging or one.open_operation or one.failed_operation:
+        page.append(Line(f"to finish: extendctl volume resume {one.name}", Tone.WARN))
+    return page
+
+
+def _use(use: Attachment) -> tuple[Cell, ...]:
+    state = Cell("lagging", Tone.BAD) if use.lagging else Cell("ok", Tone.GOOD)
+    named = use.domain or use.server
+    how = f"{use.compute} ({named})" if named else use.compute
+    return (
+        Cell(use.host), Cell(how), cell(use.device), cell(use.mountpoint), Cell(human(use.size)),
+        state,
+    )  # fmt: skip

@@ -1,0 +1,252 @@
+"""What hosts, backends, operations and decisions look like to people."""
+
+from collections.abc import Iterator, Sequence
+
+from extendctl.ability import PACKAGES
+from extendctl.config import HostConfig
+from extendctl.errors import ExtendctlError
+from extendctl.inspection import BackendReport, HostReport, PolicyReport, moment
+from extendctl.model import LayerOutcome, Operation, OperationState
+from extendctl.page import Cell, Line, Page, Table, Tone, cell, facts
+from extendctl.records import DeedRecord, Record
+from extendctl.shell import render
+from extendctl.size import human
+from extendctl.views import reasons
+
+_STATES = {
+    OperationState.DONE: Tone.GOOD,
+    OperationState.OPEN: Tone.WARN,
+    OperationState.INCOMPLETE: Tone.BAD,
+    OperationState.FAILED: Tone.BAD,
+}
+
+
+def hosts(listed: Sequence[HostConfig]) -> Page:
+    """The hosts of the configuration."""
+    if not listed:
+        return [Line("the configuration has no hosts")]
+    rows = tuple(
+        (
+            Cell(one.name),
+            Cell(one.transport),
+            cell(f"{one.address}:{one.port}" if one.transport == "ssh" else None),
+            cell(one.user),
+            cell(one.jump),
+            Cell(one.become),
+        )
+        for one in listed
+    )
+    return [Table(("NAME", "TRANSPORT", "ADDRESS", "USER", "JUMP", "BECOME"), rows)]
+
+
+def host_checks(reports: Sequence[HostReport]) -> Page:
+    """What each host is able to do."""
+    page: list[Line | Table] = []
+    for report in reports:
+        if page:
+            page.append(Line())
+        page += _host(report)
+    return page or [Line("the configuration has no hosts")]
+
+
+def _host(report: HostReport) -> Iterator[Line | Table]:
+    tone = Tone.STRONG if report.reachable else Tone.BAD
+    yield Line(report.host, tone)
+    pairs = [("reachable", "yes" if report.reachable else "no"), ("host key", report.host_key)]
+    if report.reachable:
+        pairs += [
+            ("sudo", report.sudo),
+            ("kernel", report.kernel),
+            ("can grow", ", ".join(report.can) or "nothing"),
+            ("cannot", ", ".join(report.cannot) or "nothing is missing"),
+            ("missing", _packages(report)),
+        ]
+    for line in facts(pairs):
+        yield Line(line.text, indent=2)
+    rows = tuple((Cell(f"  {name}"), Cell(tool.version)) for name, tool in report.tools.items())
+    if rows:
+        yield Table(("  TOOL", "VERSION"), rows, wide=frozenset({"VERSION"}))
+
+
+def _packages(report: HostReport) -> str:
+    """What to install, each package with what it is for."""
+    wanted: dict[str, list[str]] = {}
+    for kind, faults in report.cannot.items():
+        for fault in faults:
+            tool, _, rest = fault.message.partition(" is missing")
+            if rest:
+                wanted.setdefault(PACKAGES.get(tool, tool), []).append(kind)
+    return "; ".join(
+        f"install {package} to grow {', '.join(dict.fromkeys(kinds))}"
+        for package, kinds in wanted.items()
+    )
+
+
+def backends(reports: Sequence[BackendReport]) -> Page:
+    """The backends of the configuration with their pools."""
+    if not reports:
+        return [Line("the configuration has no backends")]
+    rows = tuple(
+        (
+            Cell(one.config.name),
+            Cell(one.config.driver),
+            Cell(one.config.host),
+            cell(", ".join(sorted(one.config.capabilities))),
+            Cell(human(None if one.usage is None else one.usage.size)),
+            Cell(human(None if one.usage is None else one.usage.free)),
+            Cell(_percent(None if one.usage is None else one.usage.data_percent)),
+            Cell(_percent(None if one.usage is None else one.usage.metadata_percent)),
+        )
+        for one in reports
+    )
+    columns = ("NAME", "DRIVER", "HOST", "CAPABILITIES", "SIZE", "FREE", "DATA%", "META%")
+    numbers = frozenset({"SIZE", "FREE", "DATA%", "META%"})
+    return [Table(columns, rows, numbers, frozenset({"NAME", "CAPABILITIES"}))]
+
+
+def backend(report: BackendReport) -> Page:
+    """One backend."""
+    config, usage = report.config, report.usage
+    where = config.volume_group or config.directory
+    pairs: list[tuple[str, object]] = [
+        ("name", config.name),
+        ("driver", f"{config.driver} ({config.target})" if config.target else config.driver),
+        ("host", config.host),
+        ("where", f"{where}, thin pool {config.pool}" if config.pool else where),
+        ("capabilities", ", ".join(sorted(config.capabilities)) or "none"),
+    ]
+    if usage is not None:
+        pairs += [
+            ("size", f"{human(usage.size)} ({usage.size} bytes)"),
+            ("free", f"{human(usage.free)} ({usage.free} bytes)"),
+            ("data", _percent(usage.data_percent)),
+            ("metadata", _percent(usage.metadata_percent)),
+        ]
+    return list(facts(pairs))
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}%"
+
+
+def unwell(reports: Sequence[tuple[str, ExtendctlError | None]]) -> Page:
+    """What is wrong with hosts or backends, by name, for stderr."""
+    page: list[Line] = []
+    for name, error in reports:
+        if error is not None:
+            page.append(Line(f"{name}: {error.fault.code}", Tone.BAD))
+            page += reasons(error.faults)
+    return page
+
+
+def operations(listed: Sequence[Operation]) -> Page:
+    """Operations, a line each."""
+    if not listed:
+        return [Line("no operations yet")]
+    rows = tuple(
+        (
+            Cell(str(one.id)),
+            Cell(one.volume),
+            Cell(str(one.state), _STATES.get(one.state, Tone.DIM)),
+            Cell(human(one.before)),
+            Cell(human(one.goal)),
+            Cell(_who(one)),
+            cell(moment(one.opened_at)),
+        )
+        for one in listed
+    )
+    columns = ("ID", "VOLUME", "STATE", "BEFORE", "GOAL", "WHO", "OPENED")
+    return [Table(columns, rows, frozenset({"ID", "BEFORE", "GOAL"}), frozenset({"VOLUME"}))]
+
+
+def _who(one: Operation) -> str:
+    owner = one.owner
+    return f"{owner.sudo_user} as {owner.user}" if owner.sudo_user else owner.user
+
+
+def operation(
+    one: Operation, records: Sequence[Record], deeds: Sequence[DeedRecord], *, alive: bool
+) -> Page:
+    """An operation's story."""
+    page: list[Line | Table] = [*facts(_beginning(one, alive=alive))]
+    if one.decision:
+        page += [Line(), Line("decision", Tone.STRONG)]
+        page += [Line(reason, indent=2) for reason in one.decision]
+    if records:
+        page += [Line(), Line("layers", Tone.STRONG), _layers(records)]
+    if deeds:
+        page += [Line(), Line("commands", Tone.STRONG)]
+        for deed in deeds:
+            page += _deed(deed)
+    if one.error is not None:
+        page += [Line(), Line("ended with", Tone.STRONG), *_ended(one)]
+    if one.state in {OperationState.OPEN, OperationState.INCOMPLETE, OperationState.FAILED}:
+        page += [Line(), Line(f"to finish: extendctl volume resume {one.volume}", Tone.WARN)]
+    return page
+
+
+def _beginning(one: Operation, *, alive: bool) -> list[tuple[str, object]]:
+    machine = one.owner.machine.partition(":")[0]
+    state = str(one.state)
+    if one.state is OperationState.OPEN:
+        state += ", at work" if alive else ", and its owner is gone"
+    return [
+        ("operation", one.id),
+        ("volume", one.volume),
+        ("what", f"{one.kind}, {human(one.before)} -> {human(one.goal)} ({one.goal} bytes)"),
+        ("state", state),
+        ("who", f"{_who(one)} on {machine}, process {one.owner.pid}"),
+        ("why", one.reason),
+        ("opened", moment(one.opened_at)),
+        ("closed", moment(one.closed_at)),
+    ]
+
+
+def _layers(records: Sequence[Record]) -> Table:
+    rows = tuple(
+        (
+            cell(moment(one.measured_at)),
+            Cell(one.host),
+            Cell(one.kind),
+            Cell(one.name),
+            Cell(human(one.before)),
+            Cell(human(one.after)),
+            Cell(str(one.outcome or "begun"), _tone(one)),
+        )
+        for one in records
+    )
+    columns = ("MEASURED", "HOST", "KIND", "NAME", "BEFORE", "AFTER", "OUTCOME")
+    return Table(columns, rows, frozenset({"BEFORE", "AFTER"}), frozenset({"NAME"}))
+
+
+def _tone(one: Record) -> Tone:
+    if one.outcome in {None, LayerOutcome.FAILED, LayerOutcome.UNKNOWN}:
+        return Tone.BAD
+    return Tone.GOOD if one.outcome is LayerOutcome.GROWN else Tone.DIM
+
+
+def _deed(deed: DeedRecord) -> Iterator[Line]:
+    result = "the result was not told" if deed.status is None else f"exit {deed.status}"
+    tone = Tone.PLAIN if deed.status == 0 else Tone.BAD
+    yield Line(f"{moment(deed.started_at)} {deed.host}: {render(deed.argv)}", indent=2)
+    yield Line(result, tone, indent=4)
+    for line in deed.output.splitlines():
+        yield Line(line, Tone.DIM, indent=4)
+
+
+def _ended(one: Operation) -> Iterator[Line]:
+    error = one.error or {}
+    for reason in error.get("reasons") or [error]:
+        yield Line(f"- {reason.get('message', '')}", Tone.BAD, indent=2)
+        if reason.get("hint"):
+            yield Line(f"hint: {reason['hint']}", indent=4)
+
+
+def policy(report: PolicyReport) -> Page:
+    """A decision with its reasons."""
+    verdict = "allowed" if report.decision.allowed else "denied"
+    tone = Tone.GOOD if report.decision.allowed else Tone.BAD
+    return [
+        Line(f"{report.volume}: {human(report.before)} -> {human(report.goal)}, {verdict}", tone),
+        *(Line(f"- {reason}", indent=2) for reason in report.decision.reasons),
+    ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from extendctl import phrasebook
+from extendctl import questions
 from extendctl.errors import Fault
 from extendctl.host import Deed, Host
 
@@ -15,7 +15,7 @@ def hindrances(machine: Host, deed: Deed) -> list[Fault]:
     Raises Unreachable when the machine cannot be asked.
     """
     tool = deed.argv[0]
-    if tool not in machine.ask(phrasebook.facts()).tools:
+    if tool not in machine.ask(questions.facts()).tools:
         hint = f"install {PACKAGES.get(tool, tool)} on {machine.name}"
         return [Fault("obstacle", f"{tool} is missing on {machine.name}", hint, machine.name)]
     return _rights(machine, deed)
@@ -27,11 +27,11 @@ def _rights(machine: Host, deed: Deed) -> list[Fault]:
         return [Fault("obstacle", message, "log in as root, or set `become: sudo`", machine.name)]
     if not machine.uses_sudo:
         return []
-    if "sudo" not in machine.ask(phrasebook.facts()).tools:
+    if "sudo" not in machine.ask(questions.facts()).tools:
         message = f"sudo is missing on {machine.name}"
         return [Fault("obstacle", message, "install it, or log in as root", machine.name)]
     words: Sequence[str] = machine.dressed(deed.argv, root=True)[2:]
-    if machine.ask(phrasebook.permitted(words)) == 0:
+    if machine.ask(questions.permitted(words)) == 0:
         return []
     user = machine.config.user or "this user"
     message = f"{user} may not run {deed.argv[0]} on {machine.name} through sudo without a password"
@@ -43,7 +43,7 @@ PACKAGES = {
     "lvextend": "lvm2", "lvs": "lvm2", "pvresize": "lvm2", "lvcreate": "lvm2",
     "resize2fs": "e2fsprogs", "dumpe2fs": "e2fsprogs",
     "xfs_growfs": "xfsprogs", "xfs_info": "xfsprogs", "btrfs": "btrfs-progs",
-    "losetup": "util-linux (mount)", "tee": "coreutils", "truncate": "coreutils",
+    "losetup": "mount", "partx": "util-linux", "kpartx": "kpartx", "udevadm": "udev", "tee": "coreutils", "truncate": "coreutils",
     "multipathd": "multipath-tools", "growpart": "cloud-guest-utils", "sfdisk": "fdisk",
     "cryptsetup": "cryptsetup", "targetcli": "targetcli-fb", "iscsiadm": "open-iscsi",
 }  # fmt: skip

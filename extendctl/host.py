@@ -31,11 +31,14 @@ class Question(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """A command that changes something; it is absolute and harmless to repeat."""
+    """A command that changes something; it is absolute and harmless to repeat.
+
+    With `expects`, its standard output must be that word: multipathd says no with exit status 0.
+    """
 
     argv: tuple[str, ...]
     stdin: bytes = b""
-    secret: bool = field(default=False)  # stdin is a secret: never in the record
+    expects: str | None = None
 
     root = True
 
@@ -224,7 +227,8 @@ class Host:
                 host=self.name,
                 hint="resume looks at what it has done and goes on from there",
             )
-        if result.status != 0:
+        refused = deed.expects is not None and result.stdout.strip() != deed.expects
+        if result.status != 0 or refused:
             fault = self._why(deed.argv, result)
             raise ToolFailed(fault.message, hint=fault.hint, host=self.name)
         return result

@@ -1,34 +1,16 @@
-"""Every command that this program may ever run on a machine, and whether as root.
+"""Every command that this program may ever run as root.
 
 This one file is what a reviewer and a sudoers file need. Arguments are argv words, validated here
 at the latest; sizes are absolute bytes; nothing relative and nothing smaller ever goes out.
 """
 
-from collections.abc import Sequence
 from ipaddress import ip_address
 
-from extendctl import names, readings
+from extendctl import block_readings, names, readings
 from extendctl.host import Deed, Question
-from extendctl.probe import HOST_SCRIPT, HostFacts, host_facts
 from extendctl.size import Size
-from extendctl.target_probe import TARGET_SCRIPT, TargetFacts, target_facts
-from extendctl.transport import Result
 
 # Questions -----------------------------------------------------------------------------------
-
-
-def facts() -> Question[HostFacts]:
-    """All that discovery needs, as an ordinary user."""
-    return Question(
-        ("sh", "-s"), lambda result: host_facts(result.stdout), stdin=HOST_SCRIPT.encode()
-    )
-
-
-def target() -> Question[TargetFacts]:
-    """What LIO serves, as an ordinary user."""
-    return Question(
-        ("sh", "-s"), lambda result: target_facts(result.stdout), stdin=TARGET_SCRIPT.encode()
-    )
 
 
 def logical_volumes(group: str) -> Question[dict[str, readings.LogicalVolume]]:
@@ -50,15 +32,6 @@ def volume_group(group: str) -> Question[dict[str, readings.VolumeGroup]]:
 
 
 _REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix")
-
-
-def sysfs(*paths: str) -> Question[tuple[str, ...]]:
-    """The one-line contents of files under /sys, in order."""
-    for path in paths:
-        names.path(path, "a file under /sys")
-        if not path.startswith("/sys/"):
-            raise ValueError(f"not under /sys: {path}")
-    return Question(("cat", *paths), readings.lines)
 
 
 def ext4(device: str) -> Question[readings.Ext4]:
@@ -87,6 +60,75 @@ def signature(device: str) -> Question[dict[str, str]]:
         readings.blkid,
         root=True,
         accept=frozenset({0, 2, 8}),
+    )
+
+
+def physical_volumes() -> Question[dict[str, block_readings.PhysicalVolume]]:
+    """All physical volumes that a machine sees, by device path."""
+    return Question(("pvs", *_REPORT, "-o", block_readings.PVS_COLUMNS), block_readings.physical_volumes,
+                    root=True)  # fmt: skip
+
+
+def segments(group: str) -> Question[dict[str, block_readings.Placed]]:
+    """A volume group's logical volumes with the devices that they lie on."""
+    return Question(
+        (
+            "lvs",
+            *_REPORT,
+            "-a",
+            "-o",
+            block_readings.PLACED_COLUMNS,
+            names.lvm(group, "volume group"),
+        ),
+        block_readings.placed,
+        root=True,
+    )
+
+
+def partition_table(disk: str) -> Question[block_readings.Table]:
+    """The partition table as it is on the disk."""
+    return Question(("sfdisk", "--json", _node(disk)), block_readings.partition_table, root=True)
+
+
+def mapping(name: str) -> Question[block_readings.CryptMapping]:
+    """An open dm-crypt mapping."""
+    return Question(("cryptsetup", "status", _mapping(name)), block_readings.mapping, root=True)
+
+
+def key_fits(key_file: str, device: str) -> Question[int]:
+    """Whether a key file on the machine opens a LUKS device; nothing is mapped."""
+    return Question(
+        (
+            "cryptsetup",
+            "open",
+            "--test-passphrase",
+            "--batch-mode",
+            "--key-file",
+            names.path(key_file, "a key file"),
+            _node(device),
+        ),  # fmt: skip
+        readings.status,
+        root=True,
+        accept=frozenset(range(124)),
+    )
+
+
+def paths() -> Question[dict[str, tuple[str, str, str]]]:
+    """Multipathd's view of all paths: device to (dm state, checker state, device state)."""
+    return Question(
+        ("multipathd", "show", "paths", "raw", "format", "%d %t %T %o"),
+        block_readings.path_states,
+        root=True,
+    )
+
+
+def node_records(iqn: str) -> Question[tuple[block_readings.NodeRecord, ...]]:
+    """What open-iscsi's node database has of a target."""
+    return Question(
+        ("iscsiadm", "-m", "node", "-T", names.iqn(iqn), "-o", "show"),
+        block_readings.node_records,
+        root=True,
+        accept=frozenset({0, 21}),  # 21: no records
     )
 
 
@@ -122,26 +164,6 @@ def filesystem_space(path: str) -> Question[tuple[int, ...]]:
         readings.numbers,
         root=True,
     )
-
-
-def version(tool: str) -> Question[tuple[str, ...]]:
-    """What a tool says its version is; nothing when it does not tell."""
-    flag = _VERSION_FLAGS.get(tool, "--version")
-    return Question((tool, flag), _spoken, accept=frozenset(range(126)))
-
-
-_VERSION_FLAGS = {
-    "xfs_growfs": "-V", "xfs_info": "-V", "resize2fs": "-V", "dumpe2fs": "-V", "lvs": "--version",
-}  # fmt: skip
-
-
-def _spoken(result: Result) -> tuple[str, ...]:
-    return tuple((result.stdout + result.stderr).strip().splitlines()[:1])
-
-
-def permitted(words: Sequence[str]) -> Question[int]:
-    """Whether sudo would run these words, dressed as they would go out, without a password."""
-    return Question(("sudo", "-n", "-l", *words), readings.status, accept=frozenset(range(126)))
 
 
 # Deeds, all of them as root ------------------------------------------------------------------
@@ -235,6 +257,53 @@ def refresh_loop(device: str) -> Deed:
     return Deed(("losetup", "--set-capacity", f"/dev/{names.device(device)}"))
 
 
+def resize_map(name: str) -> Deed:
+    """Let a multipath map take its paths' size. `ok` may be hollow, all else is a no."""
+    return Deed(("multipathd", "resize", "map", _mapping(name)), expects="ok")
+
+
+def write_partition(disk: str, number: int) -> Deed:
+    """Let a partition reach as far as its disk, in the table; the kernel is told apart.
+
+    An empty start keeps the start. A GPT's backup is moved to the end of the disk on the way.
+    """
+    return Deed(
+        ("sfdisk", "--no-reread", "--no-tell-kernel", "-N", str(int(number)), _node(disk)),
+        stdin=b", +\n",
+    )
+
+
+def tell_partition(disk: str, number: int) -> Deed:
+    """Let the kernel take one partition's size from the table, in use or not (BLKPG)."""
+    return Deed(("partx", "--update", "--nr", str(int(number)), _node(disk)))
+
+
+def settle() -> Deed:
+    """Wait for udev, whose kpartx rule grows the partitions of a multipath map."""
+    return Deed(("udevadm", "settle", "--timeout=30"))
+
+
+def remap_partitions(disk: str, delimiter: str) -> Deed:
+    """Let the partitions of a multipath map take their sizes from the table.
+
+    The delimiter is the one in use, or kpartx renames the mapping under what is mounted on it.
+    """
+    if not delimiter.isalnum() and delimiter not in {"-part", "_part", "p", ""}:
+        raise ValueError(f"not a delimiter of partitions: {delimiter!r}")
+    return Deed(("kpartx", "-u", "-p", delimiter, _node(disk)))
+
+
+def resize_luks(name: str, key_file: str | None) -> Deed:
+    """Let a dm-crypt mapping fill its device; the key never leaves its file on the machine."""
+    key = () if key_file is None else ("--key-file", names.path(key_file, "a key file"))
+    return Deed(("cryptsetup", "resize", "--batch-mode", *key, _mapping(name)))
+
+
+def resize_pv(device: str) -> Deed:
+    """Let a physical volume fill its device."""
+    return Deed(("pvresize", "--yes", _node(device)))
+
+
 def grow_ext4(device: str) -> Deed:
     """Let an ext2/3/4 fill its device."""
     return Deed(("resize2fs", _node(device)))
@@ -254,6 +323,12 @@ def _size(size: Size) -> int:
     if size <= 0:
         raise ValueError(f"a size must be greater than zero: {size}")
     return size
+
+
+def _mapping(name: str) -> str:
+    if "/" in name or name.startswith("-") or not name.isprintable() or name in {"", ".", ".."}:
+        raise ValueError(f"not the name of a mapping: {name!r}")
+    return name
 
 
 def _node(device: str) -> str:

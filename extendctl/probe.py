@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from extendctl.size import Size
 
 TOOLS = (
-    "blkid", "btrfs", "cryptsetup", "dumpe2fs", "growpart", "iscsiadm", "losetup", "lvcreate",
-    "lvextend", "lvs", "multipathd", "pvresize", "resize2fs", "sfdisk", "stat", "sudo",
-    "targetcli", "tee", "timeout", "truncate", "xfs_growfs", "xfs_info",
+    "blkid", "btrfs", "cryptsetup", "dumpe2fs", "iscsiadm", "kpartx", "losetup", "lvcreate",
+    "lvextend", "lvs", "mkdir", "multipathd", "partx", "pvresize", "resize2fs", "sfdisk", "stat",
+    "sudo", "targetcli", "tee", "timeout", "truncate", "udevadm", "xfs_growfs", "xfs_info",
 )  # fmt: skip
 
 HOST_SCRIPT = (
@@ -36,11 +36,22 @@ for node in /sys/class/block/*; do
   block=${node##*/}
   get "$node/dev"; dev=$value
   get "$node/size"; say block "$block" "$dev" "$value"
-  for key in ro partition start dm/name dm/uuid device/wwid wwid device/state \
+  for key in ro partition start queue/logical_block_size dm/name dm/uuid device/wwid wwid device/state \
     loop/backing_file loop/sizelimit loop/offset; do
     [ -e "$node/$key" ] || continue
     get "$node/$key"; say "$key" "$block" "$value"
   done
+  if [ -e "$node/device/wwid" ]; then
+    where=$(cd -P "$node/device" && pwd -P)
+    case $where in */session*/target*)
+      session=${where#*/session}; session=${session%%/*}
+      get "/sys/class/iscsi_session/session$session/targetname"; iqn=$value
+      for line in /sys/class/iscsi_connection/connection"$session":*; do
+        get "$line/persistent_address"; address=$value
+        get "$line/persistent_port"; say session "$block" "$iqn" "$address" "$value"
+      done;;
+    esac
+  fi
   for child in "$node"/*/partition; do
     [ -e "$child" ] && child=${child%/partition} && say child "$block" "${child##*/}"
   done
@@ -77,6 +88,7 @@ class Block:
     wwid: str | None = None
     state: str | None = None
     backing_file: str | None = None
+    sector: Size = 512  # bytes of a logical block
     size_limit: Size = 0
     offset: Size = 0
     children: tuple[str, ...] = ()
@@ -110,6 +122,16 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """A device's iSCSI session: the target and the portal that it is logged in to."""
+
+    block: str
+    iqn: str
+    address: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """What the probe found on a machine."""
 
@@ -121,7 +143,8 @@ class HostFacts:
     tools: Mapping[str, str] = field(default_factory=dict)
     blocks: Mapping[str, Block] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
-    swaps: tuple[str, ...] = ()
+    swaps: Mapping[str, Size] = field(default_factory=dict)  # path: bytes
+    sessions: tuple["Session", ...] = ()
     btrfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # uuid: device names
 
     def by_path(self, path: str) -> Block | None:
@@ -177,7 +200,8 @@ def host_facts(text: str) -> HostFacts:
         tools={row[0]: row[1] for row in facts.get("tool", ()) if len(row) > 1},
         blocks=_blocks(facts),
         mounts=tuple(_mounts(facts.get("mount", ()))),
-        swaps=tuple(_unescape(row[0].split()[0]) for row in facts.get("swap", ())[1:] if row[0]),
+        swaps=dict(_swaps(facts.get("swap", ()))),
+        sessions=tuple(Session(*row[:4]) for row in facts.get("session", ()) if len(row) > 3),
         btrfs=_grouped(facts.get("btrfs", ())),
     )
 
@@ -226,6 +250,7 @@ def _blocks(facts: Mapping[str, list[list[str]]]) -> dict[str, Block]:
             wwid=(got["device/wwid"] or got["wwid"] or "").strip() or None,
             state=got["device/state"],
             backing_file=got["loop/backing_file"],
+            sector=_number(got["queue/logical_block_size"]) or 512,
             size_limit=_number(got["loop/sizelimit"]) or 0,
             offset=_number(got["loop/offset"]) or 0,
             children=children.get(name, ()),
@@ -236,9 +261,17 @@ def _blocks(facts: Mapping[str, list[list[str]]]) -> dict[str, Block]:
 
 
 _ATTRIBUTES = (
-    "ro", "partition", "start", "dm/name", "dm/uuid", "device/wwid", "wwid", "device/state",
+    "ro", "partition", "start", "queue/logical_block_size", "dm/name", "dm/uuid", "device/wwid", "wwid", "device/state",
     "loop/backing_file", "loop/sizelimit", "loop/offset",
 )  # fmt: skip
+
+
+def _swaps(rows: Sequence[Sequence[str]]) -> Iterator[tuple[str, Size]]:
+    """/proc/swaps: a heading, then path, type, KiB, ... to a line."""
+    for row in rows[1:]:
+        words = row[0].split() if row else []
+        if len(words) > 2 and words[2].isdigit():
+            yield _unescape(words[0]), int(words[2]) * 1024
 
 
 def _number(text: str | None) -> int | None:

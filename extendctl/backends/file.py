@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from extendctl import names, phrasebook
+from extendctl import names, phrasebook, questions
 from extendctl.ability import hindrances
 from extendctl.backends import Source
 from extendctl.config import BackendConfig
@@ -101,7 +101,7 @@ class FileBackend:
                 f"there is no file {path} on {self.machine.name}",
                 f"`ls {self.directory}` there shows what there is",
             )
-        machine_id = self.machine.ask(phrasebook.facts()).machine_id
+        machine_id = self.machine.ask(questions.facts()).machine_id
         found = f"file:{machine_id}:{path}"
         if identity is not None and identity != found:
             message = f"{path} on {self.machine.name} is not the file that was taken in: "
@@ -119,12 +119,12 @@ class FileBackend:
     def usage(self) -> PoolUsage:
         _, total, free = space(self.machine, self.directory)
         used = 100.0 * (total - free) / total if total else 100.0
-        key = f"{self.machine.ask(phrasebook.facts()).machine_id}:{self.directory}"
+        key = f"{self.machine.ask(questions.facts()).machine_id}:{self.directory}"
         return PoolUsage(key, total, free, UNIT, data_percent=round(used, 2))
 
     def sources(self) -> Sequence[Source]:
         rows = self.machine.ask(phrasebook.directory(self.directory))
-        machine_id = self.machine.ask(phrasebook.facts()).machine_id
+        machine_id = self.machine.ask(questions.facts()).machine_id
         found = (row.partition(" ") for row in rows)
         return [
             Source(name, f"file:{machine_id}:{self.directory.rstrip('/')}/{name}", int(size))

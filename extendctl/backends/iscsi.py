@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from extendctl import phrasebook
+from extendctl import phrasebook, questions
 from extendctl.backends import Source, lio, lv
 from extendctl.backends.lvm import LvmBackend
 from extendctl.config import BackendConfig
@@ -41,7 +41,7 @@ class IscsiBackend:
     def trunk(self, source: str, identity: str | None = None) -> Trunk:
         below = self._volumes
         self.machine.ask_all(
-            (phrasebook.logical_volumes(below.group), phrasebook.target(), phrasebook.facts())
+            (phrasebook.logical_volumes(below.group), questions.target(), questions.facts())
         )
         trunk = below.trunk(source, identity)
         row = lv.look(self.machine, below.group, trunk.source)

@@ -7,7 +7,7 @@ that of the device it has open (target_core_iblock.c, iblock_get_blocks), hosts 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from extendctl import names, phrasebook
+from extendctl import names, phrasebook, questions
 from extendctl.errors import BackendFailed, Fault, Refused
 from extendctl.host import Host
 from extendctl.readings import LogicalVolume
@@ -57,7 +57,7 @@ class LunLayer:
         """The size of the device that the target has open, its serial and device verified."""
         store = f"{CONFIGFS}/core/{self.store}"
         serial, sectors = self.machine.ask(
-            phrasebook.sysfs(f"{store}/wwn/vpd_unit_serial", f"/sys/dev/block/{self.dev}/size")
+            questions.sysfs(f"{store}/wwn/vpd_unit_serial", f"/sys/dev/block/{self.dev}/size")
         )
         if serial.rpartition(":")[2].strip() != self.serial:
             message = f"the backstore {self.store} on {self.host} has another unit serial now"
@@ -79,10 +79,10 @@ class LunLayer:
 
 def backstores(machine: Host, row: LogicalVolume) -> list[Backstore]:
     """The backstores that have a logical volume open; by device number, or by path for fileio."""
-    facts = machine.ask(phrasebook.target())
+    facts = machine.ask(questions.target())
     block = row.dm_uuid
     nodes = _nodes(row)
-    blocks = machine.ask(phrasebook.facts()).blocks.values()
+    blocks = machine.ask(questions.facts()).blocks.values()
     dev = next((one.dev for one in blocks if one.dm_uuid == block), row.dev)
     return [
         _on_device(store, dev)
@@ -116,7 +116,7 @@ def export(machine: Host, group: str, volume: str, initiators: Sequence[str]) ->
 
     Raises BackendFailed when the second look does not find it served.
     """
-    facts = machine.ask(phrasebook.target())
+    facts = machine.ask(questions.target())
     iqn = names.iqn(f"{IQN_PREFIX}:{volume.lower().replace('_', '-').replace('+', '-')}")
     for initiator in initiators:
         names.iqn(initiator)
@@ -127,14 +127,14 @@ def export(machine: Host, group: str, volume: str, initiators: Sequence[str]) ->
     for initiator in initiators:
         machine.do(phrasebook.create_acl(iqn, initiator))
     machine.do(phrasebook.save_target())
-    served = [lun.iqn for store in machine.ask(phrasebook.target()).stores for lun in store.luns]
+    served = [lun.iqn for store in machine.ask(questions.target()).stores for lun in store.luns]
     if iqn not in served:
         raise BackendFailed(f"{iqn} is not served on {machine.name}", host=machine.name)
 
 
 def _portals(machine: Host, iqn: str, before: TargetFacts) -> None:
     """Listen where the other targets listen; a portal on all addresses would collide with them."""
-    now = machine.ask(phrasebook.target())
+    now = machine.ask(questions.target())
     if now.portals.get(f"{iqn}/tpgt_1"):
         return
     for portal in sorted({portal for portals in before.portals.values() for portal in portals}):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from extendctl import phrasebook, readings
+from extendctl import phrasebook, questions, readings
 from extendctl.ability import CAP_SYS_RESOURCE
 from extendctl.compute.site import OnHost, Site
 from extendctl.errors import Refused
@@ -78,7 +78,7 @@ class Ext4Layer(Mounted):
         if "sparse_super2" in block.features:
             message = f"the ext4 at {self.point} has sparse_super2, which cannot grow online"
             found.append(self.no(message))
-        bounding = self.machine.ask(phrasebook.facts()).bounding
+        bounding = self.machine.ask(questions.facts()).bounding
         if not bounding & CAP_SYS_RESOURCE:
             found.append(
                 self.no(
@@ -104,7 +104,7 @@ class XfsLayer(Mounted):
     def geometry(self) -> readings.Xfs:
         """Its geometry; Refused when something else is mounted there now."""
         geometry = self.machine.ask(phrasebook.xfs(self.point))
-        block = self.machine.ask(phrasebook.facts()).by_path(geometry.device)
+        block = self.machine.ask(questions.facts()).by_path(geometry.device)
         if block is None or block.dev != self.block.dev:
             message = f"{geometry.device} is mounted at {self.point} on {self.host}, "
             message += f"not {self.block.path}"
@@ -137,7 +137,7 @@ class BtrfsLayer(Mounted):
 
     def member(self) -> tuple[int, Size]:
         """(devid, bytes) of this device. Refused when the filesystem does not have it."""
-        facts = self.machine.ask(phrasebook.facts())
+        facts = self.machine.ask(questions.facts())
         for path, member in self.machine.ask(phrasebook.btrfs(self.point)).items():
             block = facts.by_path(path)
             if block is not None and block.dev == self.block.dev:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from extendctl import phrasebook
+from extendctl import phrasebook, questions
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
 from extendctl.size import Size, round_down
@@ -33,7 +33,7 @@ class LoopLayer(OnHost):
     def measure(self) -> Size:
         block = f"/sys/block/{self.device}"
         file, count = self.machine.ask(
-            phrasebook.sysfs(f"{block}/loop/backing_file", f"{block}/size")
+            questions.sysfs(f"{block}/loop/backing_file", f"{block}/size")
         )
         if file != self.file:
             message = f"{self.name} on {self.host} stands on {file} now, not on {self.file}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from extendctl import phrasebook
+from extendctl import phrasebook, questions
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
 from extendctl.size import Size
@@ -35,7 +35,7 @@ class PathLayer(OnHost):
             for device in self.devices
             for file in ("device/wwid", "size")
         ]
-        answers = self.machine.ask(phrasebook.sysfs(*files))
+        answers = self.machine.ask(questions.sysfs(*files))
         for device, wwid in zip(self.devices, answers[::2], strict=True):
             if wwid.strip() != self.wwid:
                 raise Refused((
@@ -60,7 +60,7 @@ class PathLayer(OnHost):
                 self.machine.do(phrasebook.rescan_path(device))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
-        blocks = self.machine.ask(phrasebook.facts()).blocks
+        blocks = self.machine.ask(questions.facts()).blocks
         states = {device: blocks[device].state for device in self.devices if device in blocks}
         return [
             *self.hindered(phrasebook.rescan_path(self.devices[0])),

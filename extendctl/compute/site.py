@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from extendctl import phrasebook
+from extendctl import questions
 from extendctl.ability import hindrances
 from extendctl.errors import Fault
 from extendctl.host import Deed, Host
@@ -55,4 +55,4 @@ class OnHost:
 def sectors(machine: Host, *names: str) -> Sequence[Size]:
     """The kernel's view of block devices, in bytes."""
     paths = [f"/sys/class/block/{name}/size" for name in names]
-    return [int(count) * 512 for count in machine.ask(phrasebook.sysfs(*paths))]
+    return [int(count) * 512 for count in machine.ask(questions.sysfs(*paths))]

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from extendctl import compute, phrasebook
+from extendctl import compute, questions
 from extendctl.errors import ExtendctlError, Fault, Refused, Unreachable
 from extendctl.extension.means import Desk, attempt, side_by_side
 from extendctl.journal import Trail, follow, skipped
@@ -219,7 +219,7 @@ def _look(desk: Desk, volume: Volume, wish: Wish) -> tuple[Trunk, list[Branch]]:
         if host is None:
             backend = desk.backend(volume.backend)
             return attempt(lambda: backend.trunk(volume.source, volume.identity))
-        attempt(lambda: desk.machine(host).ask(phrasebook.facts()))
+        attempt(lambda: desk.machine(host).ask(questions.facts()))
         return None
 
     trunk = side_by_side(look, [None, *hosts])[0]

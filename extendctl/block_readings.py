@@ -1,0 +1,208 @@
+"""Read what the tools of a host's block layers print: pvs, sfdisk, cryptsetup, multipathd, iscsiadm."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from extendctl.size import Size
+from extendctl.transport import Result
+
+PVS_COLUMNS = (
+    "pv_name,pv_uuid,pv_size,dev_size,pe_start,pv_mda_count,pv_mda_size,"
+    "vg_name,vg_uuid,vg_extent_size,vg_free,vg_attr"
+)
+PLACED_COLUMNS = "lv_name,lv_uuid,lv_size,lv_attr,segtype,stripes,pool_lv,devices"
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalVolume:
+    """A row of pvs(8). Sizes in bytes; `group` is empty when it is in no volume group."""
+
+    name: str
+    uuid: str
+    size: Size
+    device_size: Size
+    start: Size
+    reserve: Size  # a second metadata area at its end
+    group: str
+    group_uuid: str
+    extent: Size
+    group_free: Size
+    group_attr: str
+
+    def reachable(self, below: Size) -> Size:
+        """Bytes in whole extents on a device of `below` bytes."""
+        return max(0, below - self.start - self.reserve) // self.extent * self.extent
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A logical volume and the devices that it has extents on."""
+
+    name: str
+    uuid: str
+    size: Size
+    attr: str
+    segtype: str
+    stripes: int
+    pool: str
+    devices: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A line of a partition table, in sectors of the disk."""
+
+    node: str
+    start: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The first sector after it."""
+        return self.start + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A partition table; `label` is `gpt` or `dos`, `sector` in bytes."""
+
+    label: str
+    sector: int
+    length: int
+    partitions: tuple[Partition, ...]
+
+    def limit(self, disk: Size) -> int:
+        """The first sector that no partition can have, on a disk of `disk` bytes.
+
+        GPT keeps its backup at the end: a header and the entries of 128 bytes. MBR counts sectors
+        in 32 bits.
+        """
+        sectors = disk // self.sector
+        if self.label == "gpt":
+            return sectors - 1 - -(-self.length * 128 // self.sector)
+        return min(sectors, 1 << 32)
+
+
+@dataclass(frozen=True, slots=True)
+class CryptMapping:
+    """What `cryptsetup status` tells of a mapping; `offset` and `sector` in bytes."""
+
+    type: str
+    device: str
+    offset: Size
+    sector: Size
+    key_location: str
+    integrity: bool
+
+    @property
+    def needs_key(self) -> bool:
+        """True when its volume key is in the kernel's keyring, where cryptsetup cannot read it."""
+        return self.type == "LUKS2" and self.key_location == "keyring"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """A portal of a target in open-iscsi's database."""
+
+    address: str
+    port: str
+    startup: str
+
+
+def physical_volumes(result: Result) -> dict[str, PhysicalVolume]:
+    """`pvs --reportformat json` with PVS_COLUMNS, by device path."""
+    found = {}
+    for row in _rows(result, "pv"):
+        mda = int(row["pv_mda_size"] or 0)
+        found[row["pv_name"]] = PhysicalVolume(
+            name=row["pv_name"],
+            uuid=row["pv_uuid"],
+            size=int(row["pv_size"]),
+            device_size=int(row["dev_size"]),
+            start=int(row["pe_start"] or 0),
+            reserve=mda if int(row["pv_mda_count"] or 0) > 1 else 0,
+            group=row["vg_name"],
+            group_uuid=row["vg_uuid"],
+            extent=int(row["vg_extent_size"] or 0) or 1,
+            group_free=int(row["vg_free"] or 0),
+            group_attr=row["vg_attr"],
+        )
+    return found
+
+
+def placed(result: Result) -> dict[str, Placed]:
+    """`lvs --reportformat json` with PLACED_COLUMNS; a row for each segment, joined by name."""
+    found: dict[str, Placed] = {}
+    for row in _rows(result, "lv"):
+        name = row["lv_name"].strip("[]")
+        devices = {part.partition("(")[0] for part in row["devices"].split(",") if part}
+        if name in found:
+            devices |= found[name].devices
+        found[name] = Placed(
+            name=name,
+            uuid=row["lv_uuid"],
+            size=int(row["lv_size"]),
+            attr=row["lv_attr"],
+            segtype=row["segtype"],
+            stripes=max(1, int(row["stripes"] or 1)),
+            pool=row["pool_lv"],
+            devices=frozenset(devices),
+        )
+    return found
+
+
+def _rows(result: Result, section: str) -> list[dict[str, str]]:
+    return [row for part in json.loads(result.stdout)["report"] for row in part.get(section, ())]
+
+
+def partition_table(result: Result) -> Table:
+    """`sfdisk --json DISK`."""
+    table = json.loads(result.stdout)["partitiontable"]
+    return Table(
+        label=str(table["label"]),
+        sector=int(table.get("sectorsize", 512)) or 512,
+        length=int(table.get("table-length", 128)),
+        partitions=tuple(
+            Partition(str(row["node"]), int(row["start"]), int(row["size"]))
+            for row in table.get("partitions", ())
+        ),
+    )
+
+
+def mapping(result: Result) -> CryptMapping:
+    """`cryptsetup status NAME`."""
+    values = dict(re.findall(r"^\s+([a-z ]+):\s+(.*)$", result.stdout, re.MULTILINE))
+    sectors = re.match(r"(\d+)(?: sectors| \[512-byte units\])?", values["offset"])
+    if sectors is None:
+        raise ValueError(f"no offset in {values['offset']!r}")
+    return CryptMapping(
+        type=values["type"].strip(),
+        device=values["device"].strip(),
+        offset=int(sectors[1]) * 512,
+        sector=int(values.get("sector size", "512").split()[0]),
+        key_location=values.get("key location", "dm-crypt").strip(),
+        integrity="integrity" in values,
+    )
+
+
+def path_states(result: Result) -> dict[str, tuple[str, str, str]]:
+    """`multipathd show paths raw format "%d %t %T %o"`: device to its three states."""
+    rows = (line.split() for line in result.stdout.splitlines())
+    return {row[0]: (row[1], row[2], row[3]) for row in rows if len(row) == 4}
+
+
+def node_records(result: Result) -> tuple[NodeRecord, ...]:
+    """`iscsiadm -m node -T IQN -o show`: one record after another, each begun by a comment."""
+    found = []
+    for record in re.split(r"^# BEGIN RECORD.*$", result.stdout, flags=re.MULTILINE):
+        values = dict(re.findall(r"^(\S+) = (.*)$", record, re.MULTILINE))
+        if "node.conn[0].address" in values:
+            found.append(
+                NodeRecord(
+                    values["node.conn[0].address"],
+                    values.get("node.conn[0].port", "3260"),
+                    values.get("node.startup", "manual"),
+                )
+            )
+    return tuple(found)

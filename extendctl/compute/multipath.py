@@ -1,0 +1,93 @@
+"""A multipath map, and whether every path that should be in it is well."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from extendctl import phrasebook, questions
+from extendctl.compute.site import OnHost
+from extendctl.errors import Refused
+from extendctl.size import Size
+from extendctl.stack import Obstacle, ToolFailed
+
+_TRIES = 3  # "timeout" is an answer that a second question may change
+_PAUSE = 2.0  # seconds between them
+_WELL = (("active", "ready"), ("active", "ghost"))
+
+
+@dataclass(frozen=True)
+class MultipathLayer(OnHost):
+    """`mpathX` over all paths of one WWN. `uuid` is device mapper's: `mpath-3600...`."""
+
+    map: str
+    block: str
+    uuid: str
+    paths: tuple[str, ...]
+
+    kind = "multipath"
+    slack: Size = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.anchor}/multipath"
+
+    @property
+    def name(self) -> str:
+        return self.map
+
+    def measure(self) -> Size:
+        block = f"/sys/block/{self.block}"
+        uuid, count = self.machine.ask(questions.sysfs(f"{block}/dm/uuid", f"{block}/size"))
+        if uuid != self.uuid:
+            message = f"{self.block} on {self.host} is no longer the map {self.map}"
+            raise Refused((self.no(message, "run the command again"),))
+        return int(count) * 512
+
+    def room(self, below: Size) -> Size:
+        return below
+
+    def grow(self, to: Size) -> None:
+        for left in reversed(range(_TRIES)):
+            try:
+                self.machine.do(phrasebook.resize_map(self.map))
+            except ToolFailed as failure:
+                if "timeout" not in str(failure) or not left:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        return [
+            *self.hindered(phrasebook.resize_map(self.map)),
+            *self._ill(),
+            *self._logged_out(),
+        ]
+
+    def _ill(self) -> Iterator[Obstacle]:
+        """Paths that multipathd holds for failed; they would keep the map at its old size."""
+        states = self.machine.ask(phrasebook.paths())
+        for path in self.paths:
+            mapped, checked, device = states.get(path, ("missing", "missing", "missing"))
+            if (mapped, checked) not in _WELL or device != "running":
+                yield self.no(
+                    f"the path {path} of {self.map} on {self.host} is "
+                    f"{mapped}, {checked}, {device}",
+                    "bring it back first: with one path behind, the map cannot grow",
+                )
+
+    def _logged_out(self) -> Iterator[Obstacle]:
+        """Portals that the node database expects a session to, where there is none."""
+        facts = self.machine.ask(questions.facts())
+        mine = [one for one in facts.sessions if one.block in self.paths]
+        for iqn in sorted({one.iqn for one in mine}):
+            sessions = {(one.address, one.port) for one in facts.sessions if one.iqn == iqn}
+            records = self.machine.ask(phrasebook.node_records(iqn))
+            usual = {one.startup for one in records if (one.address, one.port) in sessions}
+            for record in records:
+                if (record.address, record.port) not in sessions and record.startup in usual:
+                    yield self.no(
+                        f"{self.host} has no session to {iqn} at "
+                        f"{record.address}:{record.port}, a path of {self.map}",
+                        f"iscsiadm -m node -T {iqn} -p {record.address}:{record.port} --login",
+                    )

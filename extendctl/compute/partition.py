@@ -1,0 +1,103 @@
+"""The last partition of a disk, in its table and in the kernel's eyes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from extendctl import phrasebook, questions
+from extendctl.block_readings import Partition, Table
+from extendctl.compute.site import OnHost
+from extendctl.errors import Refused
+from extendctl.probe import Block
+from extendctl.size import MIB, Size
+from extendctl.stack import Obstacle
+
+
+@dataclass(frozen=True)
+class PartitionLayer(OnHost):
+    """Partition `number` of `disk`; `part` is the device that the kernel made of it."""
+
+    disk: Block
+    part: Block
+    number: int
+
+    kind = "partition"
+    slack: Size = MIB  # tools may end a partition on a MiB
+
+    @property
+    def key(self) -> str:
+        return f"{self.anchor}/partition{self.number}"
+
+    @property
+    def name(self) -> str:
+        return self.part.path
+
+    def table(self) -> Table:
+        """The table as it is on the disk."""
+        return self.machine.ask(phrasebook.partition_table(self.disk.path))
+
+    def line(self) -> Partition:
+        """Its line in the table. Refused when the table has none."""
+        found = [one for one in self.table().partitions if _number(one.node) == self.number]
+        if not found:
+            message = f"{self.disk.path} on {self.host} has no partition {self.number} in its table"
+            raise Refused((self.no(message, "the kernel and the table disagree: look at both"),))
+        return found[0]
+
+    def measure(self) -> Size:
+        """What the kernel gives to whoever stands on it; the table alone is a promise."""
+        block = f"/sys/class/block/{self.part.name}"
+        dev, count = self.machine.ask(questions.sysfs(f"{block}/dev", f"{block}/size"))
+        if dev != self.part.dev:
+            message = f"{self.part.name} on {self.host} has become another device"
+            raise Refused((self.no(message, "run the command again"),))
+        return int(count) * 512
+
+    def room(self, below: Size) -> Size:
+        table = self.table()
+        return (table.limit(below) - self.line().start) * table.sector
+
+    def grow(self, to: Size) -> None:
+        """Write the table if it lags, then let the kernel take it over if that lags."""
+        if self.line().size * self.table().sector + self.slack < to:
+            self.machine.do(phrasebook.write_partition(self.disk.path, self.number))
+        if not self.disk.dm_uuid:
+            self.machine.do(phrasebook.tell_partition(self.disk.path, self.number))
+            return
+        self.machine.do(phrasebook.settle())
+        if self.measure() + self.slack < to:
+            self.machine.do(phrasebook.remap_partitions(self.disk.path, _delimiter(self)))
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        found = self.hindered(phrasebook.write_partition(self.disk.path, self.number))
+        tell = phrasebook.tell_partition(self.disk.path, self.number)
+        found += self.hindered(phrasebook.settle() if self.disk.dm_uuid else tell)
+        table, line = self.table(), self.line()
+        if table.label not in {"gpt", "dos"}:
+            found.append(self.no(f"{self.disk.path} on {self.host} has a {table.label} table"))
+        if table.label == "dos" and self.number > 4:
+            found.append(self.no(f"{self.name} on {self.host} is a logical partition"))
+        behind = [one for one in table.partitions if one.start >= line.end]
+        found += [
+            self.no(
+                f"{self.name} on {self.host} is followed by {one.node}, so that it cannot grow",
+                "only the last partition of a disk can; move or remove the other",
+            )
+            for one in behind
+        ]
+        if table.label == "dos" and line.start * table.sector + to >= (1 << 32) * table.sector:
+            message = f"{self.disk.path} on {self.host} has an MBR table, which ends at 2 TiB"
+            found.append(self.no(message, "convert it to GPT first"))
+        return found
+
+
+def _number(node: str) -> int:
+    digits = ""
+    while node[-1:].isdigit():
+        digits, node = node[-1] + digits, node[:-1]
+    return int(digits or 0)
+
+
+def _delimiter(layer: PartitionLayer) -> str:
+    """What stands between the map's name and the number: kpartx would rename it otherwise."""
+    name = (layer.part.dm_name or "").removeprefix(layer.disk.dm_name or "")
+    return name.removesuffix(str(layer.number))

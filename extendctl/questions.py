@@ -1,0 +1,52 @@
+"""Everything that is asked of a machine as an ordinary user; see the phrasebook for the rest."""
+
+from collections.abc import Sequence
+
+from extendctl import names, readings
+from extendctl.host import Question
+from extendctl.probe import HOST_SCRIPT, HostFacts, host_facts
+from extendctl.target_probe import TARGET_SCRIPT, TargetFacts, target_facts
+from extendctl.transport import Result
+
+
+def facts() -> Question[HostFacts]:
+    """All that discovery needs, as an ordinary user."""
+    return Question(
+        ("sh", "-s"), lambda result: host_facts(result.stdout), stdin=HOST_SCRIPT.encode()
+    )
+
+
+def target() -> Question[TargetFacts]:
+    """What LIO serves, as an ordinary user."""
+    return Question(
+        ("sh", "-s"), lambda result: target_facts(result.stdout), stdin=TARGET_SCRIPT.encode()
+    )
+
+
+def sysfs(*paths: str) -> Question[tuple[str, ...]]:
+    """The one-line contents of files under /sys, in order."""
+    for path in paths:
+        names.path(path, "a file under /sys")
+        if not path.startswith("/sys/"):
+            raise ValueError(f"not under /sys: {path}")
+    return Question(("cat", *paths), readings.lines)
+
+
+def version(tool: str) -> Question[tuple[str, ...]]:
+    """What a tool says its version is; nothing when it does not tell."""
+    flag = _VERSION_FLAGS.get(tool, "--version")
+    return Question((tool, flag), _spoken, accept=frozenset(range(126)))
+
+
+_VERSION_FLAGS = {
+    "xfs_growfs": "-V", "xfs_info": "-V", "resize2fs": "-V", "dumpe2fs": "-V", "lvs": "--version",
+}  # fmt: skip
+
+
+def _spoken(result: Result) -> tuple[str, ...]:
+    return tuple((result.stdout + result.stderr).strip().splitlines()[:1])
+
+
+def permitted(words: Sequence[str]) -> Question[int]:
+    """Whether sudo would run these words, dressed as they would go out, without a password."""
+    return Question(("sudo", "-n", "-l", *words), readings.status, accept=frozenset(range(126)))

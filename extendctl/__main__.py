@@ -6,20 +6,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-gc.disable()  # until what is heavy has been imported; see cli.session
+import click
 
-import click  # noqa: E402
-
-from extendctl.cli import main as commands  # noqa: E402
-from extendctl.cli.failure import Bug, interrupted, usage, wanted_output  # noqa: E402
-from extendctl.cli.interrupt import on_signals  # noqa: E402
-from extendctl.cli.session import Answer, Session, complaint, failed  # noqa: E402
-from extendctl.errors import ExtendctlError  # noqa: E402
-from extendctl.page import Line  # noqa: E402
+from extendctl.cli import main as commands
+from extendctl.cli.failure import Bug, interrupted, usage, wanted_output
+from extendctl.cli.interrupt import on_signals
+from extendctl.cli.session import Answer, Session, complaint, failed
+from extendctl.errors import ExtendctlError
+from extendctl.page import Line
 
 
 def main() -> None:
     """Run the program."""
+    gc.disable()  # until what is heavy has been imported; see cli.session
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

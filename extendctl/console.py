@@ -68,8 +68,8 @@ class Console:
 
     @contextmanager
     def watching(self, volume: str) -> Iterator[None]:
-        """Show a volume's layers while they grow, if there is a terminal and -q is not given."""
-        if self.verbosity < 0 or not is_terminal(sys.stderr):
+        """Show a volume's layers while they grow, on a terminal, without -q; -v has lines."""
+        if self.verbosity != 0 or not is_terminal(sys.stderr):
             yield
             return
         from rich.live import Live
@@ -185,10 +185,16 @@ def _show(stream: IO[str], page: Page) -> None:
             painter.print(_indented(block))
 
 
-def _indented(line: Line) -> "rich.console.RenderableType":
-    from rich.padding import Padding
+def _indented(line: Line) -> "rich.table.Table":
+    """What does not fit goes on below itself, and not below the dash of a list."""
+    from rich.table import Table as Drawn
 
-    return Padding(_text(line.text, line.tone), (0, 0, 0, line.indent), expand=False)
+    dash = "- " if line.text.startswith("- ") else ""
+    drawn = Drawn.grid(padding=0)
+    drawn.add_column(width=line.indent + len(dash), no_wrap=True)
+    drawn.add_column(overflow="fold")
+    drawn.add_row(" " * line.indent + dash, _text(line.text.removeprefix(dash), line.tone))
+    return drawn
 
 
 def _rich(stream: IO[str]) -> "rich.console.Console":

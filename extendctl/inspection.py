@@ -12,7 +12,8 @@ from extendctl.backends import Backend
 from extendctl.config import BackendConfig, Config, HostConfig
 from extendctl.errors import ExtendctlError, Fault, Refused, not_found
 from extendctl.extension.means import Means, attempt, side_by_side
-from extendctl.extension.plan import Wish, goal_of, look_at
+from extendctl.extension.plan import Wish
+from extendctl.extension.survey import goal_of, look_at
 from extendctl.host import Deed, Host
 from extendctl.model import Operation, PoolUsage, Volume
 from extendctl.policy import Asker, Decision

@@ -11,11 +11,12 @@ from extendctl.size import Size
 from extendctl.stack import Stack, Trunk
 
 
-def create(
+def create(  # noqa: PLR0913 - what `volume create` can be told
     means: Means,
     name: str,
     backend: str,
     size: Size,
+    *,
     project: str | None = None,
     initiators: Sequence[str] = (),
 ) -> Volume:

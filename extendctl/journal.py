@@ -10,7 +10,7 @@ from extendctl.host import Deed
 from extendctl.model import LayerOutcome, LayerReport, Operation
 from extendctl.records import DeedRecord
 from extendctl.size import Size
-from extendctl.stack import Event, Hand, Layer, Measured, Settled, Skipped, walk
+from extendctl.stack import DEVICES, Event, Hand, Layer, Measured, Settled, Skipped, walk
 from extendctl.store import Store
 from extendctl.transport import Result
 
@@ -93,13 +93,19 @@ class Trail:
         """True when a layer is not full."""
         return any(line.outcome is LayerOutcome.PLANNED for line in self.lines)
 
+    def then(self, other: "Trail") -> "Trail":
+        """This trail with what came of the layers above."""
+        return Trail(
+            [*self.lines, *other.lines],
+            other.error or self.error,
+            self.device if other.device is None else other.device,
+            self.top if other.top is None else other.top,
+        )
+
     @property
     def targets(self) -> dict[str, Size]:
         """Each layer's size at the end of the walk, by key."""
         return {line.key: line.after for line in self.lines if line.after is not None}
-
-
-DEVICES = frozenset({"path", "loop", "multipath", "nvme", "lv", "file", "lun"})
 
 
 def follow(
@@ -133,10 +139,14 @@ def follow(
     return trail
 
 
+def not_reached(layers: Sequence[Layer]) -> list[LayerReport]:
+    """Lines for layers of which nothing is known, because the walk ended beneath them."""
+    return [_line(one, None, None, LayerOutcome.UNKNOWN, "not reached") for one in layers]
+
+
 def _write(journal: Journal, event: Event) -> None:
-    if isinstance(event, Measured):
-        if journal.operation is not None:
-            journal.store.measured(journal.operation, event)
+    if isinstance(event, Measured) and journal.operation is not None:
+        journal.store.measured(journal.operation, event)
     journal.tell(event)
 
 
@@ -177,8 +187,7 @@ def _stopped(
     trail.lines.append(first)
     if journal is not None and journal.operation is not None:
         journal.store.settled(journal.operation, first, error.as_dict())
-    for layer in pending[1:]:
-        trail.lines.append(_line(layer, None, None, LayerOutcome.UNKNOWN, "not reached"))
+    trail.lines += not_reached(pending[1:])
 
 
 def skipped(marks: Sequence[Skipped]) -> Iterator[LayerReport]:

@@ -5,10 +5,10 @@ description of what there is to do.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from extendctl.errors import ExtendctlError, Fault, Incomplete, NotVerified
+from extendctl.errors import Fault, Incomplete, NotVerified
 from extendctl.model import Identity, PoolUsage
 from extendctl.size import Size, human
 
@@ -62,6 +62,10 @@ class Skipped:
     reason: str
 
 
+DEVICES = frozenset({"path", "nvme", "multipath", "loop"})
+"""Kinds of layers that are a host's own view of the volume; what is above them is its content."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """A run of layers, lowest first, and what is left alone above them."""
@@ -71,6 +75,16 @@ class Stack:
     obstacles: tuple[Obstacle, ...] = ()
     device: str | None = None
     mountpoint: str | None = None
+
+    @property
+    def devices(self) -> tuple[Layer, ...]:
+        """The layers that each host has for itself."""
+        return tuple(layer for layer in self.layers if layer.kind in DEVICES)
+
+    @property
+    def content(self) -> tuple[Layer, ...]:
+        """The layers that are in the volume, and that one host alone may grow."""
+        return tuple(layer for layer in self.layers if layer.kind not in DEVICES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +154,7 @@ def walk(
         below = after
 
 
-def forecast(layer: Layer, room: Size) -> Size:
+def forecast(_layer: Layer, room: Size) -> Size:
     """The hand of a dry run: says what would be, touches nothing."""
     return room
 
@@ -174,15 +188,3 @@ class ToolFailed(Incomplete):
     """A command that should have grown something said that it did not."""
 
     code = "host-failed"
-
-
-@dataclass(slots=True)
-class Ledger:
-    """A reader of events that keeps each layer's latest word, in the order they were walked."""
-
-    lines: dict[str, Event] = field(default_factory=dict)
-    failed: tuple[Layer, ExtendctlError] | None = None
-
-    def note(self, event: Event) -> None:
-        """Take in one event."""
-        self.lines[event.layer.key] = event

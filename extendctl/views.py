@@ -25,17 +25,15 @@ def ladder(report: VolumeReport) -> Iterator[Table]:
     """The layers, host by host, lowest first; one that is behind is marked and stands out."""
     if not report.layers:
         return
-    said = "" if report.error is None else "\n".join(one.message for one in report.error.faults)
-    rows = tuple(_rung(line, said) for line in report.layers)
     columns = ("", "HOST", "KIND", "NAME", "BEFORE", "AFTER", "OUTCOME")
-    yield Table(columns, rows, frozenset({"BEFORE", "AFTER"}), frozenset({"NAME", "OUTCOME"}))
+    rows = tuple(_rung(line) for line in report.layers)
+    yield Table(columns, rows, frozenset({"BEFORE", "AFTER"}), frozenset({"NAME"}))
 
 
-def _rung(line: LayerReport, said: str) -> tuple[Cell, ...]:
+def _rung(line: LayerReport) -> tuple[Cell, ...]:
     tone = _TONES[line.outcome]
     behind = line.outcome in _BEHIND
     loud = tone if behind else Tone.PLAIN
-    note = f": {line.note}" if line.note and line.note not in said else ""
     known = line.outcome is not LayerOutcome.SKIPPED
     return (
         Cell("!" if behind else " ", tone),
@@ -44,8 +42,15 @@ def _rung(line: LayerReport, said: str) -> tuple[Cell, ...]:
         Cell(line.name, loud),
         Cell(human(line.before) if known else "-", loud),
         Cell(human(line.after) if known else "-", loud),
-        Cell(f"{line.outcome}{note}", tone),
+        Cell(_outcome(line), tone),
     )
+
+
+def _outcome(line: LayerReport) -> str:
+    """A word. Longer notes stand among the notices or the reasons, below the ladder."""
+    if line.note.startswith("lags by"):
+        return line.note
+    return line.note if line.note == "not reached" else str(line.outcome)
 
 
 def extended(reports: Sequence[VolumeReport], *, dry_run: bool = False) -> Page:
@@ -56,18 +61,14 @@ def extended(reports: Sequence[VolumeReport], *, dry_run: bool = False) -> Page:
             if len(reports) > 1 and report.layers:
                 page.append(Line(report.volume, Tone.STRONG))
             page += ladder(report)
-        page += [Line(notice, Tone.WARN, indent=2) for notice in _notices(report)]
+            page += _notices(report)
         if report.error is None:
             page.append(Line(summary(report), Tone.GOOD))
     return page
 
 
-def _notices(report: VolumeReport) -> Iterable[str]:
-    """Notices that the ladder does not show already."""
-    shown = [line.note for line in report.layers if line.note]
-    if report.error is not None and report.outcome in _UNTOUCHED:
-        return ()
-    return (one for one in report.notices if not any(one.endswith(note) for note in shown))
+def _notices(report: VolumeReport) -> Iterator[Line]:
+    return (Line(f"note: {notice}", Tone.WARN, indent=2) for notice in report.notices)
 
 
 def complaints(reports: Iterable[VolumeReport]) -> Page:
@@ -82,18 +83,24 @@ def complaints(reports: Iterable[VolumeReport]) -> Page:
 
 
 def reasons(faults: Sequence[Fault]) -> Iterator[Line]:
-    """Each reason once, with its way out; a reason that only sums up others goes without words."""
+    """Each reason once, with its way out.
+
+    Of a reason that only sums up others, the way out alone is left, and it comes last.
+    """
     different = list(dict.fromkeys(faults))
-    messages = [fault.message for fault in different]
-    hints = [fault.hint for fault in different]
-    for place, fault in enumerate(different):
-        others = [one for one in messages if one != fault.message]
-        repeated = fault.message in messages[:place]
-        if not repeated and not any(one in fault.message for one in others):
+    sums = [fault for fault in different if _sums_up(fault, different)]
+    for fault in different:
+        if fault not in sums:
             yield Line(f"- {fault.message}", indent=2)
-        last = place == len(hints) - 1 - hints[::-1].index(fault.hint)
-        if fault.hint and last:
-            yield Line(f"hint: {fault.hint}", indent=4)
+            if fault.hint:
+                yield Line(f"hint: {fault.hint}", indent=4)
+    for hint in dict.fromkeys(fault.hint for fault in sums if fault.hint):
+        yield Line(f"hint: {hint}", indent=2)
+
+
+def _sums_up(fault: Fault, all_of_them: Sequence[Fault]) -> bool:
+    others = (one.message for one in all_of_them if one.message != fault.message)
+    return any(message in fault.message for message in others)
 
 
 def summary(report: VolumeReport) -> str:
@@ -131,7 +138,7 @@ def checked(reports: Sequence[VolumeReport]) -> Page:
         if len(reports) > 1 and report.layers:
             page.append(Line(report.volume, Tone.STRONG))
         page += ladder(report)
-        page += [Line(notice, Tone.WARN, indent=2) for notice in _notices(report)]
+        page += _notices(report)
         if report.error is None:
             page.append(Line(f"{report.volume}: {human(report.size)}, well", Tone.GOOD))
     return page or [Line("no volumes")]

@@ -4,6 +4,7 @@ import click
 
 from extendctl.cli.command import command
 from extendctl.cli.session import Answer, Session
+from extendctl.errors import NotNow
 
 
 @command("list", example="extendctl backend list -o json")
@@ -20,7 +21,8 @@ def listing(session: Session) -> Answer:
             lines.config, lines.machine, lines.backend, tuple(lines.config.backends)
         )
     errors = [(one.config.name, one.error) for one in reports]
-    status = max((error.exit_status for _, error in errors if error), default=0)
+    away = any(isinstance(error, NotNow) for _, error in errors)
+    status = 4 if away else 0  # a pool that is not there yet is told, and the list is a list
     data = [one.as_dict() for one in reports]
     page = views_site.unwell(errors)
     return Answer(data, lambda: views_site.backends(reports), page, status)

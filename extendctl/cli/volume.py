@@ -46,7 +46,9 @@ def create(
         from extendctl import inspection, inventory
 
         inspection.named("backend", backend, means.config.backends)
-        made = inventory.create(means, name, backend, wanted.total, project, initiators)
+        made = inventory.create(
+            means, name, backend, wanted.total, project=project, initiators=initiators
+        )
         words = f"{made.name}: {human(made.size)} on {backend}, created"
         return Answer(inspection.volume_data(made), lambda: [Line(words, Tone.GOOD)])
 

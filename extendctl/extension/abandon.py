@@ -2,7 +2,8 @@
 
 from extendctl.errors import Busy
 from extendctl.extension.means import Means
-from extendctl.extension.plan import Branch, Wish, look_at
+from extendctl.extension.plan import Branch, Wish
+from extendctl.extension.survey import look_at
 from extendctl.model import Operation, OperationState, Seen
 from extendctl.owner import is_dead, me
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from extendctl.errors import ExtendctlError, Fault, NotVerified
 from extendctl.extension import report
 from extendctl.extension.means import Means
-from extendctl.extension.plan import Branch, Plan, Wish, look_at
+from extendctl.extension.plan import Branch, Plan, Wish
+from extendctl.extension.survey import look_at
 from extendctl.model import AttachmentReport, LayerOutcome, LayerReport, Outcome, VolumeReport
 from extendctl.size import human
 

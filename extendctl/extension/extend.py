@@ -1,27 +1,16 @@
-"""Extend a volume, or take up an extension again: open, grow the trunk, let the hosts follow."""
+"""Extend a volume, or take up again what was left unfinished."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
-from extendctl.errors import (
-    BackendFailed,
-    Busy,
-    ExtendctlError,
-    Incomplete,
-    Interrupted,
-    OutcomeUnknown,
-    Refused,
-    Unreachable,
-)
+from extendctl.errors import Busy, ExtendctlError, Interrupted, Refused
 from extendctl.extension import report
-from extendctl.extension.means import Desk, Means, side_by_side
-from extendctl.extension.plan import Branch, Plan, Wish, goal_of, make
-from extendctl.journal import Trail, follow
+from extendctl.extension.carry_out import carry_out, open_new, take_up
+from extendctl.extension.means import Means
+from extendctl.extension.plan import Plan, Wish
+from extendctl.extension.survey import goal_of, make
 from extendctl.model import (
-    AttachmentReport,
     GrowOptions,
-    Opening,
     Operation,
     OperationState,
     Outcome,
@@ -29,14 +18,13 @@ from extendctl.model import (
     Volume,
     VolumeReport,
 )
-from extendctl.owner import Heartbeat, is_dead, me
+from extendctl.owner import is_dead
 from extendctl.size import Size, SizeRequest
-from extendctl.stack import grow
 
 _RETRY = 1.0  # seconds between two looks at a busy volume
 
 
-def extend(
+def extend(  # noqa: PLR0913 - what `volume extend` can be told
     means: Means,
     name: str,
     size: SizeRequest,
@@ -85,10 +73,10 @@ def _extend(
     if plan.faults:
         return report.refused(name, Refused(plan.faults), plan)
     if earlier is not None and earlier.goal == plan.goal:
-        return _carry_out(desk, plan, _take_up(means, earlier, plan))
+        return carry_out(desk, plan, take_up(means, earlier, plan))
     if plan.idle and earlier is None:
         return _unchanged(means, plan)
-    return _carry_out(desk, plan, _open(means, plan, earlier))
+    return carry_out(desk, plan, open_new(means, plan, earlier))
 
 
 def _resume(means: Means, name: str) -> VolumeReport:
@@ -111,8 +99,8 @@ def _resume(means: Means, name: str) -> VolumeReport:
     if plan.faults:
         return report.refused(name, Refused(plan.faults), plan)
     if earlier is None:
-        return _carry_out(desk, plan, _open(means, plan, None))
-    return _carry_out(desk, plan, _take_up(means, earlier, plan))
+        return carry_out(desk, plan, open_new(means, plan, None))
+    return carry_out(desk, plan, take_up(means, earlier, plan))
 
 
 def _earlier(means: Means, volume: Volume) -> Operation | None:
@@ -136,171 +124,6 @@ def _floors(operation: Operation) -> dict[str, Size]:
 
 def _options(operation: Operation) -> GrowOptions:
     return GrowOptions(**operation.options)
-
-
-def _open(means: Means, plan: Plan, dead: Operation | None) -> Operation:
-    """Open an operation; a dead owner's is closed as what it is, a failure, and superseded."""
-    if dead is not None and dead.state is OperationState.OPEN:
-        mine = means.store.take_over(dead, me())
-        state = OperationState.INCOMPLETE if dead.trunk_settled else OperationState.FAILED
-        means.store.close_operation(mine, state)
-    pool = plan.trunk.pool
-    thick = pool is not None and not plan.trunk.thin
-    project = plan.volume.project or ""
-    opening = Opening(
-        before=plan.before,
-        goal=plan.goal,
-        owner=me(),
-        expected_size=plan.volume.size,
-        targets=plan.targets,
-        options=plan.options(),
-        reason=plan.wish.reason,
-        decision=plan.decision.reasons,
-        expected_attachments=frozenset(one.id for one in plan.volume.attachments),
-        pool_key=pool.key if pool is not None and thick else None,
-        needed=plan.needed,
-        pool_free=pool.free if pool is not None and thick else None,
-        pool_seen=plan.seen,
-        project_max=means.config.policy.projects.get(project),
-    )
-    return means.store.open_operation(plan.volume.name, opening)
-
-
-def _take_up(means: Means, earlier: Operation, plan: Plan) -> Operation:
-    if earlier.state is OperationState.OPEN:
-        return means.store.take_over(earlier, me())
-    pool = plan.trunk.pool
-    thick = pool is not None and not plan.trunk.thin
-    free = pool.free if pool is not None and thick else None
-    return means.store.reopen_operation(earlier.id, me(), free, plan.seen)
-
-
-def _carry_out(desk: Desk, plan: Plan, operation: Operation) -> VolumeReport:
-    """From here on the operation is open: it ends closed, or stays open for `resume`.
-
-    What goes wrong with the record itself, once something has been done, is Incomplete too.
-    """
-    desk.journal.operation = operation
-    try:
-        return _walked(desk, plan, operation)
-    except (Interrupted, Incomplete):
-        raise
-    except ExtendctlError as error:
-        if desk.journal.acted == 0:
-            raise
-        hint = f"extendctl operation show {operation.id}; then volume resume {plan.volume.name}"
-        raise OutcomeUnknown(f"{plan.volume.name}: {error}", hint=hint) from error
-
-
-def _walked(desk: Desk, plan: Plan, operation: Operation) -> VolumeReport:
-    with Heartbeat(lambda: desk.means.store.heartbeat(operation)):
-        desk.forget()
-        trunk = follow(plan.trunk.layers, plan.goal, grow, desk.journal, operation.targets)
-        if trunk.error is not None or trunk.top is None:
-            return _trunk_failed(desk, plan, operation, trunk)
-        desk.means.store.trunk_settled(operation, trunk.lines[0].after or trunk.top)
-        below = trunk.top
-        ends = side_by_side(
-            lambda one: (one, _follow(desk, one, below, operation)), plan.branches, patient=True
-        )
-        return _close(desk, plan, operation, trunk, ends)
-
-
-def _follow(desk: Desk, branch: Branch, below: Size, operation: Operation) -> Trail:
-    """Let one host follow; what fails there is its own result and nobody else's."""
-    if branch.stack is None:
-        return Trail(error=branch.error)
-    desk.machine(branch.attachment.host).forget()
-    return follow(branch.stack.layers, below, grow, desk.journal, operation.targets)
-
-
-def _trunk_failed(desk: Desk, plan: Plan, operation: Operation, trunk: Trail) -> VolumeReport:
-    error = trunk.error or BackendFailed(f"{plan.volume.name}: the backend gave no size")
-    fresh = operation.epoch == 1 and not plan.wish.floors
-    untouched = fresh and desk.journal.acted == 0
-    if untouched:
-        state = OperationState.ABANDONED
-    else:
-        error, state = _backend_error(error, plan), OperationState.FAILED
-    desk.means.store.close_operation(operation, state, error.as_dict())
-    result = _result(desk, plan, operation, trunk, [(one, Trail()) for one in plan.branches])
-    outcome = report.refused(plan.volume.name, error).outcome
-    return replace(result, outcome=outcome, attachments=(), error=error)
-
-
-def _backend_error(error: ExtendctlError, plan: Plan) -> ExtendctlError:
-    """Once something was done, whatever went wrong is Incomplete and says so."""
-    hint = error.fault.hint or f"extendctl volume resume {plan.volume.name}"
-    host = plan.trunk.layers[0].host
-    if isinstance(error, Unreachable):
-        return OutcomeUnknown(str(error), hint=hint, host=host)
-    if isinstance(error, Incomplete) and error.fault.code != "host-failed":
-        return error
-    return BackendFailed(str(error), hint=hint, host=host)
-
-
-def _close(
-    desk: Desk,
-    plan: Plan,
-    operation: Operation,
-    trunk: Trail,
-    ends: Sequence[tuple[Branch, Trail]],
-) -> VolumeReport:
-    reports = [report.followed(branch, trail) for branch, trail in ends]
-    seen = {
-        branch.attachment.id: _seen(branch, trail, one)
-        for (branch, trail), one in zip(ends, reports, strict=True)
-    }
-    behind = any(one.error is not None for one in reports)
-    error = _lag(desk, plan, reports) if behind else None
-    state = OperationState.INCOMPLETE if behind else OperationState.DONE
-    desk.means.store.close_operation(
-        operation, state, None if error is None else error.as_dict(), seen
-    )
-    result = _result(desk, plan, operation, trunk, ends)
-    outcome = Outcome.DONE if error is None else _behind(error)
-    return replace(result, outcome=outcome, attachments=tuple(reports), error=error)
-
-
-def _lag(desk: Desk, plan: Plan, reports: Sequence[AttachmentReport]) -> ExtendctlError:
-    """Hosts that could not be asked, and nothing done anywhere, is "not now"; else it is a lag."""
-    errors = [one.error for one in reports if one.error is not None]
-    if desk.journal.acted == 0 and all(isinstance(one, Unreachable) for one in errors):
-        if not plan.wish.governed:
-            return errors[0]
-    return report.lagging(plan.volume.name, reports)
-
-
-def _behind(error: ExtendctlError) -> Outcome:
-    return Outcome.NOT_NOW if isinstance(error, Unreachable) else Outcome.INCOMPLETE
-
-
-def _seen(branch: Branch, trail: Trail, one: AttachmentReport) -> Seen:
-    stack = branch.stack
-    if stack is None:
-        return Seen(lagging=True)
-    return Seen(one.error is not None, trail.device, stack.device, stack.mountpoint)
-
-
-def _result(
-    desk: Desk,
-    plan: Plan,
-    operation: Operation,
-    trunk: Trail,
-    ends: Sequence[tuple[Branch, Trail]],
-) -> VolumeReport:
-    volume = desk.means.store.volume(plan.volume.name)
-    return VolumeReport(
-        volume=volume.name,
-        outcome=Outcome.DONE,
-        operation=operation.id,
-        status=volume.status,
-        before=plan.before,
-        goal=plan.goal,
-        size=volume.size,
-        layers=tuple(report.merged(plan, trunk, ends)),
-        notices=report.notices(plan),
-    )
 
 
 def _unchanged(means: Means, plan: Plan) -> VolumeReport:

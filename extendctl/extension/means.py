@@ -82,7 +82,7 @@ def side_by_side(work: Callable[[T], R], items: Iterable[T], *, patient: bool = 
     With `patient`, not before all have ended: for work that must not be left alone.
     """
     todo = list(items)
-    if len(todo) < 2:  # noqa: PLR2004 - nothing to do side by side
+    if len(todo) < 2:
         return [work(item) for item in todo]
     pool = ThreadPoolExecutor(max_workers=min(WORKERS, len(todo)))
     try:

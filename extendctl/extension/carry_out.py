@@ -1,0 +1,210 @@
+"""Carry a plan out: open the operation, grow the trunk, let the hosts follow, and close it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from extendctl.errors import (
+    BackendFailed,
+    ExtendctlError,
+    Incomplete,
+    Interrupted,
+    OutcomeUnknown,
+    Unreachable,
+)
+from extendctl.extension import report
+from extendctl.extension.means import Desk, Means, side_by_side
+from extendctl.extension.plan import Branch, Plan
+from extendctl.journal import Trail, follow, not_reached
+from extendctl.model import (
+    AttachmentReport,
+    Opening,
+    Operation,
+    OperationState,
+    Outcome,
+    Seen,
+    VolumeReport,
+)
+from extendctl.owner import Heartbeat, me
+from extendctl.size import Size
+from extendctl.stack import grow
+
+
+def open_new(means: Means, plan: Plan, dead: Operation | None) -> Operation:
+    """Open an operation; a dead owner's is closed as what it is, a failure, and superseded."""
+    if dead is not None and dead.state is OperationState.OPEN:
+        mine = means.store.take_over(dead, me())
+        state = OperationState.INCOMPLETE if dead.trunk_settled else OperationState.FAILED
+        means.store.close_operation(mine, state)
+    pool = plan.trunk.pool
+    thick = pool is not None and not plan.trunk.thin
+    project = plan.volume.project or ""
+    opening = Opening(
+        before=plan.before,
+        goal=plan.goal,
+        owner=me(),
+        expected_size=plan.volume.size,
+        targets=plan.targets,
+        options=plan.options(),
+        reason=plan.wish.reason,
+        decision=plan.decision.reasons,
+        expected_attachments=frozenset(one.id for one in plan.volume.attachments),
+        pool_key=pool.key if pool is not None and thick else None,
+        needed=plan.needed,
+        pool_free=pool.free if pool is not None and thick else None,
+        pool_seen=plan.seen,
+        project_max=means.config.policy.projects.get(project),
+    )
+    return means.store.open_operation(plan.volume.name, opening)
+
+
+def take_up(means: Means, earlier: Operation, plan: Plan) -> Operation:
+    """Own an unfinished operation: a dead owner's is taken over, a closed one opened again."""
+    if earlier.state is OperationState.OPEN:
+        return means.store.take_over(earlier, me())
+    pool = plan.trunk.pool
+    thick = pool is not None and not plan.trunk.thin
+    free = pool.free if pool is not None and thick else None
+    return means.store.reopen_operation(earlier.id, me(), free, plan.seen)
+
+
+def carry_out(desk: Desk, plan: Plan, operation: Operation) -> VolumeReport:
+    """From here on the operation is open: it ends closed, or stays open for `resume`.
+
+    What goes wrong with the record itself, once something has been done, is Incomplete too.
+    """
+    desk.journal.operation = operation
+    try:
+        return _walked(desk, plan, operation)
+    except (Interrupted, Incomplete):
+        raise
+    except ExtendctlError as error:
+        if desk.journal.acted == 0:
+            raise
+        hint = f"extendctl operation show {operation.id}; then volume resume {plan.volume.name}"
+        raise OutcomeUnknown(f"{plan.volume.name}: {error}", hint=hint) from error
+
+
+def _walked(desk: Desk, plan: Plan, operation: Operation) -> VolumeReport:
+    with Heartbeat(lambda: desk.means.store.heartbeat(operation)):
+        desk.forget()
+        trunk = follow(plan.trunk.layers, plan.goal, grow, desk.journal, operation.targets)
+        if trunk.error is not None or trunk.top is None:
+            return _trunk_failed(desk, plan, operation, trunk)
+        desk.means.store.trunk_settled(operation, trunk.lines[0].after or trunk.top)
+        below = trunk.top
+        ends = _branches(desk, plan, below, operation)
+        return _close(desk, plan, operation, trunk, ends)
+
+
+def _branches(
+    desk: Desk, plan: Plan, below: Size, operation: Operation
+) -> list[tuple[Branch, Trail]]:
+    """Each host's devices first; when all hosts have them, the content on those that hold it."""
+
+    def devices(branch: Branch) -> Trail:
+        if branch.stack is None:
+            return Trail(error=branch.error)
+        desk.machine(branch.attachment.host).forget()
+        return follow(branch.stack.devices, below, grow, desk.journal, operation.targets)
+
+    def content(end: tuple[Branch, Trail]) -> Trail:
+        branch, trail = end
+        layers = () if branch.stack is None else branch.stack.content
+        if trail.error is not None:
+            return trail.then(Trail(not_reached(layers)))
+        top = below if trail.top is None else trail.top
+        return trail.then(follow(layers, top, grow, desk.journal, operation.targets))
+
+    firsts = side_by_side(devices, plan.branches, patient=True)
+    pairs = list(zip(plan.branches, firsts, strict=True))
+    ends = side_by_side(content, pairs, patient=True)
+    return list(zip(plan.branches, ends, strict=True))
+
+
+def _trunk_failed(desk: Desk, plan: Plan, operation: Operation, trunk: Trail) -> VolumeReport:
+    error = trunk.error or BackendFailed(f"{plan.volume.name}: the backend gave no size")
+    fresh = operation.epoch == 1 and not plan.wish.floors
+    untouched = fresh and desk.journal.acted == 0
+    if untouched:
+        state = OperationState.ABANDONED
+    else:
+        error, state = _backend_error(error, plan), OperationState.FAILED
+    desk.means.store.close_operation(operation, state, error.as_dict())
+    result = _result(desk, plan, operation, trunk, [(one, Trail()) for one in plan.branches])
+    outcome = report.refused(plan.volume.name, error).outcome
+    return replace(result, outcome=outcome, attachments=(), error=error)
+
+
+def _backend_error(error: ExtendctlError, plan: Plan) -> ExtendctlError:
+    """Once something was done, whatever went wrong is Incomplete and says so."""
+    hint = error.fault.hint or f"extendctl volume resume {plan.volume.name}"
+    host = plan.trunk.layers[0].host
+    if isinstance(error, Unreachable):
+        return OutcomeUnknown(str(error), hint=hint, host=host)
+    if isinstance(error, Incomplete) and error.fault.code != "host-failed":
+        return error
+    return BackendFailed(str(error), hint=hint, host=host)
+
+
+def _close(
+    desk: Desk,
+    plan: Plan,
+    operation: Operation,
+    trunk: Trail,
+    ends: Sequence[tuple[Branch, Trail]],
+) -> VolumeReport:
+    reports = [report.followed(branch, trail) for branch, trail in ends]
+    seen = {
+        branch.attachment.id: _seen(branch, trail, one)
+        for (branch, trail), one in zip(ends, reports, strict=True)
+    }
+    behind = any(one.error is not None for one in reports)
+    error = _lag(desk, plan, reports) if behind else None
+    state = OperationState.INCOMPLETE if behind else OperationState.DONE
+    desk.means.store.close_operation(
+        operation, state, None if error is None else error.as_dict(), seen
+    )
+    result = _result(desk, plan, operation, trunk, ends)
+    outcome = Outcome.DONE if error is None else _behind(error)
+    return replace(result, outcome=outcome, attachments=tuple(reports), error=error)
+
+
+def _lag(desk: Desk, plan: Plan, reports: Sequence[AttachmentReport]) -> ExtendctlError:
+    """Hosts that could not be asked, and nothing done anywhere, is "not now"; else it is a lag."""
+    errors = [one.error for one in reports if one.error is not None]
+    away = all(isinstance(one, Unreachable) for one in errors)
+    if away and desk.journal.acted == 0 and not plan.wish.governed:
+        return errors[0]
+    return report.lagging(plan.volume.name, reports)
+
+
+def _behind(error: ExtendctlError) -> Outcome:
+    return Outcome.NOT_NOW if isinstance(error, Unreachable) else Outcome.INCOMPLETE
+
+
+def _seen(branch: Branch, trail: Trail, one: AttachmentReport) -> Seen:
+    stack = branch.stack
+    if stack is None:
+        return Seen(lagging=True)
+    return Seen(one.error is not None, trail.device, stack.device, stack.mountpoint)
+
+
+def _result(
+    desk: Desk,
+    plan: Plan,
+    operation: Operation,
+    trunk: Trail,
+    ends: Sequence[tuple[Branch, Trail]],
+) -> VolumeReport:
+    volume = desk.means.store.volume(plan.volume.name)
+    return VolumeReport(
+        volume=volume.name,
+        outcome=Outcome.DONE,
+        operation=operation.id,
+        status=volume.status,
+        before=plan.before,
+        goal=plan.goal,
+        size=volume.size,
+        layers=tuple(report.merged(plan, trunk, ends)),
+        notices=report.notices(plan),
+    )

@@ -1,0 +1,147 @@
+"""Look at everything before anything is touched, all machines at the same time."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+
+from extendctl import compute, questions
+from extendctl.errors import ExtendctlError, Fault, Refused
+from extendctl.extension import verdict
+from extendctl.extension.means import Desk, attempt, side_by_side
+from extendctl.extension.plan import Branch, Plan, Wish
+from extendctl.journal import follow
+from extendctl.model import Attachment, Volume
+from extendctl.policy import decide
+from extendctl.size import Size, SizeRequest
+from extendctl.stack import Layer, Skipped, Stack, Trunk, forecast
+
+
+def make(desk: Desk, volume: Volume, wish: Wish) -> Plan:
+    """Measure and foretell everything.
+
+    Raises Refused, Unreachable or another ExtendctlError when the backend cannot even be looked
+    at; all that is found beyond that stands in the plan's `faults`.
+    """
+    verdict.refuse_early(desk, volume, wish)
+    plan = look_at(desk, volume, wish)
+    return replace(plan, faults=(*verdict.faults(desk, plan), *plan.faults))
+
+
+def look_at(desk: Desk, volume: Volume, wish: Wish) -> Plan:
+    """Measure and foretell, whether or not it may be done. Raises like `make`."""
+    seen = desk.means.store.clock()
+    trunk, stacks = _look(desk, volume, wish)
+    trail = follow(trunk.layers, wish.goal, forecast, targets=wish.floors)
+    if trail.error is not None or trail.top is None:
+        raise trail.error or Refused((Fault("obstacle", f"{volume.name} has no layers"),))
+    branches = tuple(_foretell(one, trail.top, wish) for one in stacks)
+    lowest = trail.lines[0]
+    needed = max(0, (lowest.after or 0) - (lowest.before or 0)) * trunk.copies
+    rounded = trunk.layers[0].room(wish.goal)
+    wanted = replace(verdict.request(desk, volume, wish, trunk, rounded), needed=needed)
+    return Plan(
+        volume=volume,
+        wish=wish,
+        before=volume.size,
+        rounded=rounded,
+        goal=max(rounded, trail.top),
+        trunk=trunk,
+        trail=trail,
+        branches=branches,
+        decision=decide(desk.means.config.policy, wanted),
+        needed=needed,
+        seen=seen,
+        faults=tuple(verdict.shared(branches)),
+    )
+
+
+def goal_of(volume: Volume, size: SizeRequest) -> Size:
+    """The absolute goal. Raises Refused for a relative one while something lags."""
+    if size.relative and volume.lagging:
+        hosts = ", ".join(one.host for one in volume.lagging)
+        message = (
+            f"{volume.name} lags on {hosts}, so that {size.text} would add to what is unfinished"
+        )
+        raise Refused((Fault("invalid-status", message, f"extendctl volume resume {volume.name}"),))
+    return size.goal(volume.size)
+
+
+def _look(desk: Desk, volume: Volume, wish: Wish) -> tuple[Trunk, list[Branch]]:
+    """The trunk and a stack for each attachment; all machines asked at the same time."""
+    hosts = dict.fromkeys(one.host for one in volume.attachments)
+
+    def look(host: str | None) -> Trunk | ExtendctlError | None:
+        if host is None:
+            backend = desk.backend(volume.backend)
+            return attempt(lambda: backend.trunk(volume.source, volume.identity))
+        attempt(lambda: desk.machine(host).ask(questions.facts()))
+        return None
+
+    trunk = side_by_side(look, [None, *hosts])[0]
+    if not isinstance(trunk, Trunk):
+        raise trunk or AssertionError("the backend gave nothing")
+    return trunk, _stacks(desk, volume, trunk, wish)
+
+
+def _stacks(desk: Desk, volume: Volume, trunk: Trunk, wish: Wish) -> list[Branch]:
+    def look(attachment: Attachment | None) -> Branch | None:
+        if attachment is None:
+            _glance(trunk.layers, wish.goal)
+            return None
+        found = attempt(lambda: _stack(desk, volume, trunk, attachment, wish))
+        if isinstance(found, ExtendctlError):
+            return Branch(attachment, error=found)
+        _glance(found.layers, wish.goal)
+        return Branch(attachment, found)
+
+    found = side_by_side(look, [None, *volume.attachments])
+    return elect([one for one in found if one is not None])
+
+
+def elect(branches: list[Branch]) -> list[Branch]:
+    """Leave the content to one host: the one that has it in use, where several could grow it.
+
+    Two hosts that have a filesystem mounted are both left as they are found: that is a danger
+    which must be seen, not an election.
+    """
+    holders = [one for one in branches if one.stack is not None and one.stack.content]
+    mounted = [one for one in holders if one.stack is not None and one.stack.mountpoint]
+    if len(holders) < 2 or len(mounted) > 1:
+        return branches
+    elected = (mounted or holders)[0]
+    return [_yielding(one, elected) if one in holders else one for one in branches]
+
+
+def _yielding(branch: Branch, elected: Branch) -> Branch:
+    if branch is elected or branch.stack is None:
+        return branch
+    reason = f"it is grown on {elected.attachment.host}"
+    marks = [Skipped(one.host, one.kind, one.name, reason) for one in branch.stack.content]
+    stack = replace(
+        branch.stack, layers=branch.stack.devices, skipped=(*branch.stack.skipped, *marks)
+    )
+    return replace(branch, stack=stack)
+
+
+def _stack(desk: Desk, volume: Volume, trunk: Trunk, attachment: Attachment, wish: Wish) -> Stack:
+    if trunk.identity is None:
+        message = f"{volume.name} is attached to {attachment.host}, but no target serves it"
+        hint = f"export {trunk.source} first, or detach the volume"
+        raise Refused((*trunk.obstacles, Fault("obstacle", message, hint, attachment.host)))
+    machine = desk.machine(attachment.host)
+    return compute.build(attachment, machine).stack(trunk.identity, wish.options)
+
+
+def _glance(layers: Iterable[Layer], goal: Size) -> None:
+    """Ask all layers at once what will be asked one by one: the answers are remembered."""
+    looks: list[Callable[[], object]] = []
+    for layer in layers:
+        looks += [layer.measure, partial(layer.obstacles, goal)]
+    side_by_side(attempt, looks)
+
+
+def _foretell(branch: Branch, below: Size, wish: Wish) -> Branch:
+    if branch.stack is None:
+        return branch
+    trail = follow(branch.stack.layers, below, forecast, targets=wish.floors)
+    return replace(branch, trail=trail, error=trail.error)

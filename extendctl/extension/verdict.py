@@ -1,0 +1,113 @@
+"""Every reason against an extension: status, size, policy, capability, reach, obstacles."""
+
+from collections.abc import Iterable, Iterator
+
+from extendctl.errors import ExtendctlError, Fault, Refused
+from extendctl.extension.means import Desk, attempt
+from extendctl.extension.plan import Branch, Plan, Wish
+from extendctl.journal import Trail
+from extendctl.model import Capability, Status, Volume
+from extendctl.policy import Decision, Request, decide
+from extendctl.size import Size, human
+from extendctl.stack import Layer, Trunk
+
+
+def refuse_early(desk: Desk, volume: Volume, wish: Wish) -> None:
+    """All that can be said without asking a machine."""
+    wanted = request(desk, volume, wish, None, wish.goal)
+    decision = decide(desk.means.config.policy, wanted)
+    found = [*_status(volume), *(_permission(desk, volume, decision) if wish.governed else ())]
+    if found:
+        found += _smaller(volume, wish.goal)
+        raise Refused(found)
+
+
+def _status(volume: Volume) -> Iterator[Fault]:
+    if volume.admin_status is not None:
+        yield Fault(
+            "invalid-status",
+            f"{volume.name} is {volume.status}; only a volume that is {Status.AVAILABLE}, "
+            f"{Status.IN_USE} or {Status.ERROR_EXTENDING} can be extended",
+            f"when that is over: extendctl volume set-status {volume.name} clear",
+        )
+
+
+def _permission(desk: Desk, volume: Volume, decision: Decision) -> Iterator[Fault]:
+    yield from decision.faults
+    backend = desk.means.config.backends.get(volume.backend)
+    if backend is None or not volume.attachments:
+        return
+    if Capability.IN_USE_EXTEND not in backend.capabilities:
+        yield Fault(
+            "capability-missing",
+            f"backend {volume.backend} does not support extending a volume that is in-use",
+            f"detach {volume.name} first, or grant `capabilities: [in-use-extend]` "
+            f"to {volume.backend} if its hosts can follow",
+        )
+
+
+def _smaller(volume: Volume, goal: Size) -> Iterator[Fault]:
+    if goal < volume.size:
+        yield Fault(
+            "size-not-greater",
+            f"{volume.name} is {human(volume.size)} ({volume.size} bytes) already; "
+            f"{human(goal)} ({goal} bytes) is less, and a volume only ever grows",
+            "choose a larger size",
+        )
+
+
+def request(desk: Desk, volume: Volume, wish: Wish, trunk: Trunk | None, goal: Size) -> Request:
+    """What policy is asked; `trunk` None before anything has been looked at."""
+    total = 0
+    if volume.project is not None:
+        total = desk.means.store.project_total(volume.project, without=volume.name)
+    return Request(
+        asker=desk.means.asker,
+        volume=volume.name,
+        project=volume.project,
+        attached=bool(volume.attachments),
+        before=volume.size,
+        goal=goal,
+        project_total=total,
+        confirmed=wish.confirmed,
+        pool=None if trunk is None else trunk.pool,
+        thin=trunk is not None and trunk.thin,
+    )
+
+
+def faults(desk: Desk, plan: Plan) -> Iterator[Fault]:
+    """Every reason against a plan that was looked at."""
+    yield from _smaller(plan.volume, plan.rounded)
+    if plan.wish.governed:
+        yield from _permission(desk, plan.volume, plan.decision)
+    yield from plan.trunk.obstacles
+    yield from _obstacles(plan.trunk.layers, plan.trail)
+    for branch in plan.branches:
+        if branch.error is None and branch.stack is not None:
+            yield from branch.stack.obstacles
+            yield from _obstacles(branch.stack.layers, branch.trail)
+        elif branch.error is not None and not (plan.wish.allow_lagging and branch.unreachable):
+            yield from branch.error.faults
+
+
+def _obstacles(layers: Iterable[Layer], trail: Trail) -> Iterator[Fault]:
+    """What stands against the layers that would grow; a full one may have any obstacle."""
+    for layer, line in zip(layers, trail.lines, strict=False):
+        if line.before is None or line.after is None or line.after <= line.before:
+            continue
+        found = attempt(lambda layer=layer, to=line.after: layer.obstacles(to))  # type: ignore[misc]
+        yield from found.faults if isinstance(found, ExtendctlError) else found
+
+
+def shared(branches: Iterable[Branch]) -> Iterator[Fault]:
+    """One filesystem mounted on two hosts: it is being destroyed, extended or not."""
+    hosts: dict[str, list[str]] = {}
+    for branch in branches:
+        for line in branch.trail.lines:
+            if line.kind in {"ext4", "xfs", "btrfs"}:
+                hosts.setdefault(line.kind, []).append(branch.attachment.host)
+    for kind, where in hosts.items():
+        if len(where) > 1:
+            message = f"{kind} is no cluster filesystem and is mounted on {' and '.join(where)}"
+            hint = "unmount it on all hosts but one now, then check it: it is being corrupted"
+            yield Fault("obstacle", message, hint)

@@ -43,7 +43,8 @@ PACKAGES = {
     "lvextend": "lvm2", "lvs": "lvm2", "pvresize": "lvm2", "lvcreate": "lvm2",
     "resize2fs": "e2fsprogs", "dumpe2fs": "e2fsprogs",
     "xfs_growfs": "xfsprogs", "xfs_info": "xfsprogs", "btrfs": "btrfs-progs",
-    "losetup": "mount", "partx": "util-linux", "kpartx": "kpartx", "udevadm": "udev", "tee": "coreutils", "truncate": "coreutils",
+    "losetup": "mount", "partx": "util-linux", "kpartx": "kpartx", "udevadm": "udev",
+    "tee": "coreutils", "truncate": "coreutils",
     "multipathd": "multipath-tools", "growpart": "cloud-guest-utils", "sfdisk": "fdisk",
     "cryptsetup": "cryptsetup", "targetcli": "targetcli-fb", "iscsiadm": "open-iscsi",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Read what the tools of a host's block layers print: pvs, sfdisk, cryptsetup, multipathd, iscsiadm."""
+"""Read what the tools of a host's block layers print, from sfdisk to multipathd."""
 
 import json
 import re

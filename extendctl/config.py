@@ -123,7 +123,7 @@ def find(explicit: str | None) -> Path | None:
 def default_path() -> Path:
     """Where `init` writes: the first place in which `find` would look for a file."""
     named = os.environ.get("EXTENDCTL_CONFIG")
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111
     return Path(named) if named else Path(home, "extendctl/config.yaml")
 
 

@@ -185,11 +185,13 @@ def _show(stream: IO[str], page: Page) -> None:
             painter.print(_indented(block))
 
 
-def _indented(line: Line) -> "rich.table.Table":
+def _indented(line: Line) -> "rich.table.Table | rich.text.Text":
     """What does not fit goes on below itself, and not below the dash of a list."""
     from rich.table import Table as Drawn
 
     dash = "- " if line.text.startswith("- ") else ""
+    if not line.indent + len(dash):
+        return _text(line.text, line.tone)
     drawn = Drawn.grid(padding=0)
     drawn.add_column(width=line.indent + len(dash), no_wrap=True)
     drawn.add_column(overflow="fold")

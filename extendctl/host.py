@@ -195,16 +195,9 @@ class Host:
         try:
             return question.parse(result)
         except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise Refused(
-                (
-                    Fault(
-                        "obstacle",
-                        f"{self.name}: the answer to `{_shown(question.argv)}` cannot be read: {error}",
-                        "compare the tool's version with `extendctl host check`",
-                        self.name,
-                    ),
-                )
-            ) from error
+            message = f"{self.name}: what `{_shown(question.argv)}` printed cannot be read: {error}"
+            hint = "compare the tool's version with `extendctl host check`"
+            raise Refused((Fault("obstacle", message, hint, self.name),)) from error
 
     def _no_answer(self, question: Question[T], result: Result) -> Refused | NotNow:
         if result.status in _TIMED_OUT or result.status < 0:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from extendctl import phrasebook, questions
-from extendctl.ability import hindrances
+from extendctl.ability import CAP_SYS_RESOURCE, hindrances
 from extendctl.backends import Backend
 from extendctl.config import BackendConfig, Config, HostConfig
 from extendctl.errors import ExtendctlError, Fault, Refused, not_found
@@ -28,6 +28,14 @@ _DEEDS: Mapping[str, tuple[tuple[Deed, ...], tuple[str, ...]]] = {
     "lun": ((phrasebook.save_target(),), ()),
     "loop": ((phrasebook.refresh_loop("loop0"),), ()),
     "path": ((phrasebook.rescan_path("sda"),), ()),
+    "multipath": ((phrasebook.resize_map("mpatha"),), ()),
+    "partition": (
+        (phrasebook.write_partition("/dev/sda", 1), phrasebook.tell_partition("/dev/sda", 1)),
+        (),
+    ),
+    "luks": ((phrasebook.resize_luks("crypt", None),), ()),
+    "pv": ((phrasebook.resize_pv("/dev/sda"),), ()),
+    "guest-lv": ((phrasebook.extend_lv("vg", "lv", 4 << 20),), ("lvs",)),
     "ext4": ((phrasebook.grow_ext4("/dev/sda"),), ("dumpe2fs",)),
     "xfs": ((phrasebook.grow_xfs("/mnt"),), ("xfs_info",)),
     "btrfs": ((phrasebook.grow_btrfs(1, "/mnt"),), ()),
@@ -142,6 +150,9 @@ def _hindered(machine: Host, kind: str) -> Iterator[Fault]:
     deeds, readers = _DEEDS[kind]
     for tool in readers:
         yield from _missing(machine, tool)
+    if kind == "ext4" and not machine.ask(questions.facts()).bounding & CAP_SYS_RESOURCE:
+        message = f"processes on {machine.name} lack CAP_SYS_RESOURCE, which growing it wants"
+        yield Fault("obstacle", message, "run it outside of the container", machine.name)
     for deed in deeds:
         found = attempt(lambda deed=deed: hindrances(machine, deed))  # type: ignore[misc]
         yield from found.faults if isinstance(found, ExtendctlError) else found

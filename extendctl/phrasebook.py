@@ -65,8 +65,8 @@ def signature(device: str) -> Question[dict[str, str]]:
 
 def physical_volumes() -> Question[dict[str, block_readings.PhysicalVolume]]:
     """All physical volumes that a machine sees, by device path."""
-    return Question(("pvs", *_REPORT, "-o", block_readings.PVS_COLUMNS), block_readings.physical_volumes,
-                    root=True)  # fmt: skip
+    words = ("pvs", *_REPORT, "-o", block_readings.PVS_COLUMNS)
+    return Question(words, block_readings.physical_volumes, root=True)
 
 
 def segments(group: str) -> Question[dict[str, block_readings.Placed]]:
@@ -106,7 +106,7 @@ def key_fits(key_file: str, device: str) -> Question[int]:
             "--key-file",
             names.path(key_file, "a key file"),
             _node(device),
-        ),  # fmt: skip
+        ),
         readings.status,
         root=True,
         accept=frozenset(range(124)),
@@ -151,7 +151,7 @@ def directory(path: str) -> Question[tuple[str, ...]]:
             "f",
             "-printf",
             "%s %f\\n",
-        ),  # fmt: skip
+        ),
         readings.lines,
         root=True,
     )
@@ -190,7 +190,7 @@ def create_lv(group: str, volume: str, size: Size, pool: str | None) -> Deed:
                 "--name",
                 volume,
                 thin,
-            )  # fmt: skip
+            )
         )
     return Deed(("lvcreate", "--yes", "--size", f"{_size(size)}b", "--name", volume, group))
 

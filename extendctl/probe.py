@@ -36,8 +36,8 @@ for node in /sys/class/block/*; do
   block=${node##*/}
   get "$node/dev"; dev=$value
   get "$node/size"; say block "$block" "$dev" "$value"
-  for key in ro partition start queue/logical_block_size dm/name dm/uuid device/wwid wwid device/state \
-    loop/backing_file loop/sizelimit loop/offset; do
+  for key in ro partition start queue/logical_block_size dm/name dm/uuid device/wwid wwid \
+    device/state loop/backing_file loop/sizelimit loop/offset; do
     [ -e "$node/$key" ] || continue
     get "$node/$key"; say "$key" "$block" "$value"
   done
@@ -261,8 +261,8 @@ def _blocks(facts: Mapping[str, list[list[str]]]) -> dict[str, Block]:
 
 
 _ATTRIBUTES = (
-    "ro", "partition", "start", "queue/logical_block_size", "dm/name", "dm/uuid", "device/wwid", "wwid", "device/state",
-    "loop/backing_file", "loop/sizelimit", "loop/offset",
+    "ro", "partition", "start", "queue/logical_block_size", "dm/name", "dm/uuid", "device/wwid",
+    "wwid", "device/state", "loop/backing_file", "loop/sizelimit", "loop/offset",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Read what the storage tools print, each reading as frozen data; recorded outputs test them all."""
+"""Read what the storage tools print, as frozen data; recorded outputs test them all."""
 
 import json
 import re
@@ -254,8 +254,8 @@ def blkid(result: Result) -> dict[str, str]:
     """
     if result.status == 8:
         return {"TYPE": "ambivalent"}
-    pairs = (line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
-    return {key: value for key, value in pairs}
+    pairs = [line.partition("=") for line in result.stdout.splitlines()]
+    return {key: value for key, equals, value in pairs if equals}
 
 
 def numbers(result: Result) -> tuple[int, ...]:

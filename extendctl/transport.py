@@ -57,7 +57,7 @@ class LocalTransport:
     """This machine, by way of subprocess."""
 
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60.0) -> Result:
-        """Run argv in a session of its own, so that Ctrl-C ends this program and not the command."""
+        """Run argv in a session of its own: Ctrl-C ends this program and not the command."""
         try:
             done = subprocess.run(
                 list(argv),

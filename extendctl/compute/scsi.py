@@ -7,7 +7,7 @@ from extendctl import phrasebook, questions
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
 from extendctl.size import Size
-from extendctl.stack import Obstacle
+from extendctl.stack import Obstacle, ToolFailed
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,15 @@ class PathLayer(OnHost):
 
     def grow(self, to: Size) -> None:
         """Let the kernel ask again on each path that lags; LIO never tells by itself."""
+        complaint: ToolFailed | None = None
         for device, size in self.sizes().items():
             if size < to:
-                self.machine.do(phrasebook.rescan_path(device))
+                try:
+                    self.machine.do(phrasebook.rescan_path(device))
+                except ToolFailed as failure:  # the other paths are not to blame
+                    complaint = failure
+        if complaint is not None:
+            raise complaint
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         blocks = self.machine.ask(questions.facts()).blocks

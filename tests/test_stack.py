@@ -47,11 +47,9 @@ def test_a_layer_is_measured_before_anything_is_done_to_it() -> None:
 def test_nothing_is_touched_before_the_reader_has_taken_note() -> None:
     sizes = full(100)
     layers = tower(sizes)
-    events = walk(layers, 200, grow)
-    first = next(events)
+    first = next(walk(layers, 200, grow))
     assert isinstance(first, Measured)
     assert sizes == full(100)
-    events.close()
     assert [layer.asked for layer in layers] == [[], [], [], []]
 
 

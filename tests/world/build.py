@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from extendctl.probe import TOOLS
+from extendctl.probe import TOOLS as PROBED
 from tests.world.answer import Call
 from tests.world.lio import serial
 from tests.world.lvm import activate, uuid
+from tests.world.machine import TOOLS
 from tests.world.state import (
     GIB,
     MIB,
@@ -29,13 +30,13 @@ def machine(state: State, name: str, user: str = "ops") -> Machine:
     one = Machine(
         machine_id=f"{number:032x}",
         boot_id=f"7017917d-65c7-4de7-8105-{number:012x}",
-        tools=list(TOOLS),
+        tools=sorted({*PROBED, *TOOLS}),
         sudo={user: "all"},
         directories=["/"],
     )
-    one.devices["vda"] = Device(dev="254:64", size=8 * GIB)
+    one.devices["vda"] = Device(dev="254:0", size=8 * GIB)
     one.devices["vda1"] = Device(
-        dev="254:65", size=8 * GIB - 2 * MIB, parent="vda", partition=1, start=2048
+        dev="254:1", size=8 * GIB - 2 * MIB, parent="vda", partition=1, start=2048
     )
     state.machines[name] = one
     return one
@@ -44,7 +45,7 @@ def machine(state: State, name: str, user: str = "ops") -> Machine:
 def group(state: State, where: str, name: str = "vg0", size: int = 110 * GIB) -> Group:
     """A volume group on the disk vdb."""
     one = state.machines[where]
-    one.devices.setdefault("vdb", Device(dev="254:80", size=size + 4 * MIB))
+    one.devices.setdefault("vdb", Device(dev="254:16", size=size + 4 * MIB))
     letters = (where + name + "Kx7" * 12)[:32]
     shape = (letters[:6], *(letters[at : at + 4] for at in range(6, 26, 4)), letters[26:])
     one.groups[name] = Group(uuid="-".join(shape), size=size)

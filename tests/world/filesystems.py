@@ -11,21 +11,23 @@ def dumpe2fs(call: Call) -> Answer:
     """`dumpe2fs -h DEV`."""
     match call.argv[1:]:
         case ("-h", path):
-            banner = f"dumpe2fs {E2FS}\n"
-            name = call.machine.device_at(path)
-            if name is None:
-                words = f"dumpe2fs: No such file or directory while trying to open {path}"
-                return Answer(
-                    2, "", banner + said(words, "Couldn't find valid filesystem superblock.")
-                )
-            content = call.state.content(call.name, name)
-            if content is None or not content.type.startswith("ext"):
-                words = f"dumpe2fs: Bad magic number in super-block while trying to open {path}"
-                return Answer(
-                    1, "", banner + said(words, "Couldn't find valid filesystem superblock.")
-                )
-            return Answer(0, _superblock(content), banner)
+            content = _ext(call, path, "dumpe2fs")
+            if isinstance(content, Answer):
+                return content
+            return Answer(0, _superblock(content), f"dumpe2fs {E2FS}\n")
     raise call.unknown()
+
+
+def _ext(call: Call, path: str, tool: str) -> Content | Answer:
+    """The ext2/3/4 on a device, or what e2fsprogs say when there is none."""
+    name = call.machine.device_at(path)
+    content = None if name is None else call.state.content(call.name, name)
+    if content is not None and content.type.startswith("ext"):
+        return content
+    reason = "No such file or directory" if name is None else "Bad magic number in super-block"
+    status = 1 if tool == "resize2fs" else (2 if name is None else 19)
+    words = f"{tool} {E2FS}", f"{tool}: {reason} while trying to open {path}"
+    return Answer(status, said("Couldn't find valid filesystem superblock."), said(*words))
 
 
 def _superblock(one: Content) -> str:
@@ -68,20 +70,15 @@ def resize2fs(call: Call) -> Answer:
 
 def _resize2fs(call: Call, path: str) -> Answer:
     banner = f"resize2fs {E2FS}\n"
-    name = call.machine.device_at(path)
-    if name is None:
-        words = f"open: No such file or directory while opening {path}"
-        return Answer(1, "", banner + said(words))
-    content = call.state.content(call.name, name)
-    if content is None or not content.type.startswith("ext"):
-        words = f"resize2fs: Bad magic number in super-block while trying to open {path}"
-        return Answer(1, "", banner + said(words, "Couldn't find valid filesystem superblock."))
+    content, name = _ext(call, path, "resize2fs"), call.machine.device_at(path)
+    if isinstance(content, Answer) or name is None:
+        return content if isinstance(content, Answer) else Answer(1)
     mounts = [one for one in call.machine.mounts if one.device == name]
     if not mounts:
         return Answer(1, "", banner + said(f"Please run 'e2fsck -f {path}' first.", ""))
-    blocks = whole_pages(call.machine.devices[name].size, content)
-    if blocks == content.blocks:
-        words = f"The filesystem is already {blocks} (4k) blocks long.  Nothing to do!"
+    blocks = taken(content, whole_pages(call.machine.devices[name].size, content))
+    if blocks <= content.blocks:
+        words = f"The filesystem is already {content.blocks} (4k) blocks long.  Nothing to do!"
         return Answer(0, said(words, ""), banner)
     refusal = _refusal(call, content, mounts)
     if refusal:
@@ -108,28 +105,31 @@ def whole_pages(size: int, content: Content) -> int:
 
 
 def _grow_ext4(content: Content, path: str, mount: Mount, blocks: int, banner: str) -> Answer:
-    descriptors = content.block_size // (64 if "64bit" in content.features.split() else 32)
-    before = -(-content.blocks // content.group_blocks)
-    content.blocks = max(content.blocks, kernel_takes(content, blocks, -(-before // descriptors)))
-    after = -(-content.blocks // content.group_blocks)
-    new_tables = -(-after // descriptors) - -(-before // descriptors)
+    before = _tables(content, content.blocks)
+    content.blocks = max(content.blocks, taken(content, blocks))
+    new_tables = _tables(content, content.blocks) - before
     content.reserved_gdt = max(0, content.reserved_gdt - new_tables)
     words = f"The filesystem on {path} is now {content.blocks} (4k) blocks long."
     return Answer(0, _online(path, mount) + said(words, ""), banner)
 
 
-def kernel_takes(content: Content, blocks: int, tables: int) -> int:
-    """What the kernel makes of a request: it leaves out a last group too small for its tables.
+def _tables(content: Content, blocks: int) -> int:
+    """Blocks that the group descriptors of a filesystem of that size fill."""
+    groups = -(-blocks // content.group_blocks)
+    return -(-groups // (content.block_size // (64 if "64bit" in content.features.split() else 32)))
 
-    fs/ext4/resize.c, ext4_resize_fs: dropped when the group's first block, its overhead (of the
-    tables there are now), its two bitmaps, its inode table and one cluster reach the end.
+
+def taken(content: Content, blocks: int) -> int:
+    """What resize2fs makes of a size: it leaves out a last group that is little but its own tables.
+
+    e2fsprogs 1.47, resize/main.c, adjust_new_size, and measured to the block: two bitmaps, the
+    inode table, where there is a copy of the superblock that and the descriptors, and 50 to spare.
     """
-    first = 0 if content.block_size > 1024 else 1
-    group, rest = divmod(blocks - first, content.group_blocks)
-    if not group or not rest:
-        return blocks
-    overhead = 1 + tables + content.reserved_gdt if _has_super(group, content) else 0
-    return blocks - rest if overhead + 2 + content.inode_blocks + 1 >= rest else blocks
+    group, rest = divmod(blocks - (0 if content.block_size > 1024 else 1), content.group_blocks)
+    overhead = 2 + content.inode_blocks
+    if _has_super(group, content):
+        overhead += 1 + _tables(content, blocks) + content.reserved_gdt
+    return blocks - rest if group and 0 < rest < overhead + 50 else blocks
 
 
 def _has_super(group: int, content: Content) -> bool:

@@ -66,14 +66,13 @@ def _group_row(name: str, group: Group) -> dict[str, str]:
 
 
 def _row(name: str, one: LogicalVolume) -> dict[str, str]:
-    hidden = one.segtype in {"linear-hidden", "raid1-image"}
-    major, minor = (254, int(one.device.removeprefix("dm-"))) if one.device else (-1, -1)
+    major, minor = (253, int(one.device.removeprefix("dm-"))) if one.device else (-1, -1)
     return {
-        "lv_name": f"[{name}]" if hidden else name,
+        "lv_name": f"[{name}]" if one.hidden else name,
         "lv_uuid": one.uuid,
         "lv_size": str(one.size),
         "lv_attr": attributes(one),
-        "segtype": one.segtype.removesuffix("-hidden"),
+        "segtype": one.segtype,
         "stripes": str(one.stripes),
         "pool_lv": one.pool,
         "data_percent": "" if one.data_percent is None else f"{one.data_percent:.2f}",
@@ -86,7 +85,7 @@ def _row(name: str, one: LogicalVolume) -> dict[str, str]:
 def attributes(one: LogicalVolume) -> str:
     """lv_attr as lvs(8) writes it."""
     kinds = {"thin": "V", "thin-pool": "t", "raid1": "r", "mirror": "m", "cache": "C"}
-    kind = "o" if one.origin_of else kinds.get(one.segtype, "-")
+    kind = one.hidden or ("o" if one.origin_of else kinds.get(one.segtype, "-"))
     active = "s" if one.suspended else ("a" if one.device else "-")
     target, zero = {"thin": ("t", "z"), "thin-pool": ("t", "z"), "raid1": ("r", "-")}.get(
         one.segtype, ("-", "-")
@@ -109,11 +108,10 @@ def _extend(call: Call, group_name: str, name: str, size: int) -> Answer:
         return failed(words, f"Cannot process volume group {group_name}")
     volume = group.volumes.get(name)
     if volume is None:
-        return failed(f'Failed to find logical volume "{group_name}/{name}"')
+        return failed(f"Logical volume {name} not found in volume group {group_name}.")
     now, new = volume.size // group.extent, extents(size, group, volume)
     if new == now:
-        words = f"  New size ({new} extents) matches existing size ({now} extents)."
-        return Answer(5, said(words), "")
+        return failed(f"New size ({new} extents) matches existing size ({now} extents).")
     refusal = _group_refusal(group_name, group) or _refusal(group, volume, now, new)
     return failed(refusal) if refusal else _grown(call, group, group_name, name, new)
 
@@ -220,7 +218,7 @@ def activate(call: Call, group_name: str, name: str) -> str:
     number = next(count for count in range(len(taken) + 1) if f"dm-{count}" not in taken)
     volume.device = f"dm-{number}"
     machine.devices[volume.device] = Device(
-        dev=f"254:{number}",
+        dev=f"253:{number}",
         size=volume.size,
         dm_name="-".join(part.replace("-", "--") for part in (group_name, name)),
         dm_uuid="LVM-" + (group.uuid + volume.uuid).replace("-", ""),

@@ -34,9 +34,9 @@ def _host(call: Call) -> Iterator[str]:
         if tool in machine.tools:
             yield _say("tool", tool, f"/usr/sbin/{tool}")
     for name in sorted(machine.devices):
-        yield from _block(machine, name)
+        yield from _block(call.state, machine, name)
     yield from _btrfs(call.state, call.name)
-    yield _mount_line(21, "254:65", "/", "/", "rw", "ext4 /dev/vda1 rw,errors=remount-ro")
+    yield _mount_line(21, "254:1", "/", "/", "rw", "ext4 /dev/vda1 rw,errors=remount-ro")
     for number, mount in enumerate(machine.mounts):
         yield _mount(call.state, call.name, 40 + number, mount)
     yield _say("swap", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority")
@@ -45,11 +45,12 @@ def _host(call: Call) -> Iterator[str]:
     yield _say("end")
 
 
-def _block(machine: Machine, name: str) -> Iterator[str]:
+def _block(state: State, machine: Machine, name: str) -> Iterator[str]:
     device = machine.devices[name]
     yield _say("block", name, device.dev, str(device.size // 512))
     for key, value in attributes(device).items():
         yield _say(key, name, value)
+    yield from _session(state, name, device)
     for other in sorted(machine.devices):
         if machine.devices[other].parent == name:
             yield _say("child", name, other)
@@ -58,6 +59,15 @@ def _block(machine: Machine, name: str) -> Iterator[str]:
             yield _say("holder", name, other)
     for slave in device.slaves:
         yield _say("slave", name, slave)
+
+
+def _session(state: State, name: str, device: Device) -> Iterator[str]:
+    """The target and the portal that an iSCSI disk is logged in to."""
+    silo, _, store = (device.lun or "").partition("/")
+    for iqn, target in state.machines[silo].targets.items() if silo else ():
+        if store in target.luns.values():
+            address, _, port = (device.portal or target.portals[0]).rpartition(":")
+            yield _say("session", name, iqn, address, port)
 
 
 def _btrfs(state: State, name: str) -> Iterator[str]:
@@ -77,7 +87,7 @@ def _mount(state: State, name: str, number: int, mount: Mount) -> str:
     kind = "ext4" if content is None else content.type
     dev = f"0:{number}" if kind == "btrfs" else device.dev
     flag = "ro" if mount.read_only else "rw"
-    back = f"{kind} {state.machines[name].node(mount.device)} {flag}"
+    back = f"{kind} {mount.source or state.machines[name].node(mount.device)} {flag}"
     return _mount_line(number, dev, mount.root, mount.point, flag, back)
 
 

@@ -145,7 +145,9 @@ def two_paths(path: Path | None = None) -> Site:
     """A LUN that one host sees twice, as sdb and sdc, without multipath and without content."""
     world = _served(path, None, "web1")
     with world.change() as state:
-        build.disk(state, "web1", "silo/iblock_0/vol1", "sdc")
+        build.disk(state, "web1", "silo/iblock_0/vol1", "sdc").portal = "10.10.2.10:3260"
+        target = state.machines["silo"].targets[f"{build.IQN}:vol1"]
+        target.portals.append("10.10.2.10:3260")
     return Site(world, ISCSI, "vol1", ("web1",))
 
 

@@ -26,6 +26,7 @@ class Device(Thing):
     wwid: str | None = None
     state: str | None = None
     lun: str | None = None
+    portal: str = ""  # that its session goes to, if not the target's first
     dm_name: str | None = None
     dm_uuid: str | None = None
     slaves: list[str] = []
@@ -63,10 +64,11 @@ class Content(Thing):
 
 
 class Mount(Thing):
-    """A mounted filesystem."""
+    """A mounted filesystem. `source` is the name that it was mounted by, if not the usual one."""
 
     device: str
     point: str
+    source: str | None = None
     read_only: bool = False
     root: str = "/"
 
@@ -85,6 +87,7 @@ class LogicalVolume(Thing):
     metadata_percent: float | None = None
     device: str | None = None  # the kernel's name while it is active
     suspended: bool = False
+    hidden: str = ""  # lv_attr's first letter of what LVM keeps for itself
 
 
 class Group(Thing):

@@ -14,6 +14,7 @@ def attributes(device: Device) -> dict[str, str]:
         "ro": str(int(device.ro)),
         "partition": None if device.partition is None else str(device.partition),
         "start": None if device.start is None else str(device.start),
+        "queue/logical_block_size": None if device.partition else "512",
         "dm/name": device.dm_name,
         "dm/uuid": device.dm_uuid,
         "device/wwid": device.wwid,

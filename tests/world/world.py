@@ -142,6 +142,7 @@ class World:
         err: str = "",
         times: int | None = None,
         skip: int = 0,
+        only: str | None = None,
     ) -> None:
         """Let a tool say what is not so; status None keeps its own words."""
         self._fault(
@@ -155,6 +156,7 @@ class World:
                 err=err,
                 times=times,
                 skip=skip,
+                only=only,
             )
         )
 
@@ -166,10 +168,19 @@ class World:
         *,
         acts: bool = True,
         times: int | None = None,
+        only: str | None = None,
     ) -> None:
         """Let a tool take its time; past its limit it is ended at once, without any waiting."""
         self._fault(
-            Fault(kind="slow", machine=machine, tool=tool, seconds=seconds, acts=acts, times=times)
+            Fault(
+                kind="slow",
+                machine=machine,
+                tool=tool,
+                seconds=seconds,
+                acts=acts,
+                times=times,
+                only=only,
+            )
         )
 
     def down(self, machine: str, said: str = "connection timed out") -> None:

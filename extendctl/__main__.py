@@ -28,10 +28,10 @@ def main() -> None:
     _leave(status, hard=status == 130 and not session.stop.is_set())
 
 
-def run(arguments: Sequence[str], session: Session) -> int:
+def run(arguments: Sequence[str], session: Session, program: click.Command = commands) -> int:
     """Run a command and show its answer; gives the exit status."""
     session.output = wanted_output(arguments)
-    answer = _answer(arguments, session)
+    answer = _answer(arguments, session, program)
     session.console.output = session.output
     try:
         if answer.data is not None:
@@ -42,9 +42,9 @@ def run(arguments: Sequence[str], session: Session) -> int:
     return answer.status
 
 
-def _answer(arguments: Sequence[str], session: Session) -> Answer:
+def _answer(arguments: Sequence[str], session: Session, program: click.Command) -> Answer:
     try:
-        answer = commands.main(
+        answer = program.main(
             list(arguments), prog_name="extendctl", standalone_mode=False, obj=session
         )
     except click.exceptions.NoArgsIsHelpError as error:

@@ -58,8 +58,7 @@ def _host(report: HostReport) -> Iterator[Line | Table]:
             ("sudo", report.sudo),
             ("kernel", report.kernel),
             ("can grow", ", ".join(report.can) or "nothing"),
-            ("cannot", ", ".join(report.cannot) or "nothing is missing"),
-            ("missing", _packages(report)),
+            *(("cannot", words) for words in _hindrances(report)),
         ]
     for line in facts(pairs):
         yield Line(line.text, indent=2)
@@ -68,18 +67,16 @@ def _host(report: HostReport) -> Iterator[Line | Table]:
         yield Table(("  TOOL", "VERSION"), rows, wide=frozenset({"VERSION"}))
 
 
-def _packages(report: HostReport) -> str:
-    """What to install, each package with what it is for."""
+def _hindrances(report: HostReport) -> Iterator[str]:
+    """What cannot be grown and why, a line for each reason: `lv, pv: install lvm2`."""
     wanted: dict[str, list[str]] = {}
     for kind, faults in report.cannot.items():
         for fault in faults:
-            tool, _, rest = fault.message.partition(" is missing")
-            if rest:
-                wanted.setdefault(PACKAGES.get(tool, tool), []).append(kind)
-    return "; ".join(
-        f"install {package} to grow {', '.join(dict.fromkeys(kinds))}"
-        for package, kinds in wanted.items()
-    )
+            tool, _, missing = fault.message.partition(" is missing")
+            why = f"install {PACKAGES.get(tool, tool)}" if missing else fault.message
+            wanted.setdefault(why, []).append(kind)
+    for why, kinds in wanted.items():
+        yield f"{', '.join(dict.fromkeys(kinds))}: {why}"
 
 
 def backends(reports: Sequence[BackendReport]) -> Page:

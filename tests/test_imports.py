@@ -35,10 +35,15 @@ def _command_line() -> None:
     pytest.skip("the command line does not exist yet")
 
 
-def imported(*arguments: str) -> set[str]:
+def imported(*arguments: str, home: Path | None = None) -> set[str]:
+    environment = dict(os.environ)
+    if home is not None:
+        environment.pop("EXTENDCTL_CONFIG", None)
+        environment |= {"XDG_STATE_HOME": str(home), "XDG_CONFIG_HOME": str(home)}
     done = subprocess.run(
         [sys.executable, "-c", PROBE, *arguments],
         cwd=TOP,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -64,3 +69,16 @@ def test_help_costs_nothing_but_click(arguments: tuple[str, ...]) -> None:
 def test_the_version_is_no_question_to_the_installed_packages() -> None:
     reason = "importlib.metadata costs 37 ms; extendctl.__version__ knows"
     assert "importlib.metadata" not in imported("--version"), reason
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_list_costs_the_state_and_nothing_else(tmp_path: Path, form: str) -> None:
+    modules = imported("volume", "list", "-o", form, home=tmp_path)
+    heavy = sorted(modules.intersection({"rich", "yaml", "paramiko", "pydantic"}))
+    assert "sqlalchemy" in modules
+    assert not heavy, f"volume list on the embedded default imports {heavy}"
+
+
+def test_a_wrong_size_is_known_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    modules = imported("volume", "extend", "--help", home=tmp_path)
+    assert not modules.intersection({"extendctl.store", "extendctl.app"})

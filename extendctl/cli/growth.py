@@ -183,12 +183,16 @@ def _each(
         if not names:
             raise
         reports |= {name: _failed(name, error) for name in names if name not in reports}
+    except KeyboardInterrupt:
+        if not names:
+            raise
+        reports |= {name: _not_begun(name) for name in names if name not in reports}
     return list(reports.values())
 
 
 def _one(session: Session, means: "Means", name: str, work: Work) -> VolumeReport:
     if session.stop.is_set():
-        return _failed(name, Interrupted(f"interrupted; {name} was not begun"))
+        return _not_begun(name)
     try:
         return work(means, name)
     except (Interrupted, KeyboardInterrupt, click.Abort):
@@ -204,10 +208,12 @@ def _one(session: Session, means: "Means", name: str, work: Work) -> VolumeRepor
 
 def _interrupted(means: "Means", name: str) -> VolumeReport:
     """What the state says now: the operation may be open, or nothing may have been begun."""
+    from extendctl.owner import me
+
     volume = means.store.volume(name)
-    if volume.open_operation is None:
-        error = Interrupted(f"interrupted; nothing was begun on {name}")
-        return _failed(name, error)
+    mine = volume.open_operation and means.store.operation(volume.open_operation).owner == me()
+    if not mine:
+        return _not_begun(name)
     error = Interrupted(
         f"interrupted; operation {volume.open_operation} of {name} stays open",
         hint=f"extendctl volume resume {name}",
@@ -220,6 +226,10 @@ def _interrupted(means: "Means", name: str) -> VolumeReport:
         size=volume.size,
         error=error,
     )
+
+
+def _not_begun(name: str) -> VolumeReport:
+    return _failed(name, Interrupted(f"interrupted; nothing was begun on {name}"))
 
 
 def _failed(name: str, error: ExtendctlError) -> VolumeReport:

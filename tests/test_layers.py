@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from extendctl.errors import NotVerified, OutcomeUnknown, Unreachable
 from extendctl.host import Host
 from extendctl.size import GIB, MIB, Size
 from extendctl.stack import Layer, ToolFailed, forecast, grow, walk
@@ -216,95 +215,3 @@ def test_a_second_walk_sends_no_deed(name: str) -> None:
     site.world.forget()
     list(walk(site.layers(site.hosts()), GOAL, grow))
     assert site.world.deeds() == []
-
-
-TOOLS = {
-    "lv": "lvextend",
-    "file": "truncate",
-    "path": "tee",
-    "loop": "losetup",
-    "ext4": "resize2fs",
-    "xfs": "xfs_growfs",
-    "btrfs": "btrfs",
-}
-ACTING = pytest.mark.parametrize(
-    ("name", "place", "tool"),
-    [(name, place, TOOLS[kind]) for name, place, kind in all_layers() if kind in TOOLS],
-    ids=[f"{name}-{place}-{kind}" for name, place, kind in all_layers() if kind in TOOLS],
-)
-
-
-@ACTING
-def test_exit_0_without_growth_is_not_believed(name: str, place: int, tool: str) -> None:
-    one = ready(name, place)
-    layer = one.layer
-    one.site.world.lie(layer.host, tool, only="deed")
-    with pytest.raises(NotVerified):
-        grow(layer, one.room)
-
-
-@ACTING
-def test_a_bad_exit_with_growth_is_no_failure(name: str, place: int, tool: str) -> None:
-    one = ready(name, place)
-    layer = one.layer
-    one.site.world.lie(layer.host, tool, status=1, acts=True, only="deed")
-    assert grow(layer, one.room) >= one.room - layer.slack
-
-
-@ACTING
-def test_a_bad_exit_without_growth_is_told_in_the_tools_words(
-    name: str, place: int, tool: str
-) -> None:
-    one = ready(name, place)
-    layer = one.layer
-    one.site.world.lie(layer.host, tool, status=5, err="the moon is full", only="deed")
-    with pytest.raises(ToolFailed, match="the moon is full"):
-        grow(layer, one.room)
-
-
-@ACTING
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_line_lost_during_a_deed_is_an_unknown_outcome(
-    name: str, place: int, tool: str, when: str
-) -> None:
-    one = ready(name, place)
-    layer = one.layer
-    one.site.world.cut(layer.host, tool=tool, when=when, only="deed")
-    with pytest.raises(OutcomeUnknown, match=tool):
-        grow(layer, one.room)
-    assert grow(one.layer, one.room) >= one.room - layer.slack
-
-
-@ACTING
-def test_a_line_lost_before_the_deed_was_sent_changed_nothing(
-    name: str, place: int, tool: str
-) -> None:
-    one = ready(name, place)
-    before = sizes(one.site)
-    layer = one.layer
-    one.site.world.cut(layer.host, tool=tool, when="unsent", only="deed")
-    with pytest.raises(Unreachable):
-        grow(layer, one.room)
-    assert sizes(one.site) == before
-
-
-@ACTING
-def test_a_tool_that_is_ended_for_taking_too_long_is_an_unknown_outcome(
-    name: str, place: int, tool: str
-) -> None:
-    one = ready(name, place)
-    layer = one.layer
-    one.site.world.slow(layer.host, tool, 3600, acts=False, only="deed")
-    with pytest.raises((OutcomeUnknown, Unreachable)):
-        grow(layer, one.room)
-
-
-@EVERY
-def test_silence_is_not_an_answer(name: str, place: int) -> None:
-    site = ATTACHED[name]()
-    hosts = site.hosts()
-    layer = site.layers(hosts)[place]
-    site.world.down(layer.host)
-    hosts[layer.host].forget()
-    with pytest.raises(Unreachable):
-        layer.measure()

@@ -13,6 +13,8 @@ from extendctl.size import MIB, round_down
 from extendctl.target_probe import TargetFacts
 from extendctl.transport import Result
 from tests.recorded import phrase_of
+from tests.world.filesystems import taken, whole_pages
+from tests.world.state import Content
 
 HERE = Path(__file__).parent / "recorded"
 Sample = dict[str, Any]
@@ -126,6 +128,24 @@ def test_a_filesystems_room_is_what_it_really_reaches(
     before, after = read(sample["before"]), read(sample["after"])
     assert before.reachable(sample["bytes"]) == after.size
     assert after.reachable(sample["bytes"]) == after.size, "it would lag for ever"
+
+
+EXT4 = [one for one in GROWTH if one["before"]["phrase"] == "ext4"]
+
+
+@pytest.mark.parametrize("sample", EXT4, ids=label_of_growth)
+def test_the_simulated_resize2fs_does_as_the_real_one(sample: Sample) -> None:
+    before, after = read(sample["before"]), read(sample["after"])
+    simulated = Content(
+        type="ext4",
+        blocks=before.blocks,
+        block_size=before.block_size,
+        group_blocks=before.blocks_per_group,
+        inode_blocks=before.inode_blocks_per_group,
+        reserved_gdt=before.reserved_gdt,
+        features=" ".join(before.features),
+    )
+    assert taken(simulated, whole_pages(sample["bytes"], simulated)) == after.blocks
 
 
 def on(facts: HostFacts, point: str) -> Block:

@@ -44,7 +44,9 @@ _VERSION_FLAGS = {
 
 
 def _spoken(result: Result) -> tuple[str, ...]:
-    return tuple((result.stdout + result.stderr).strip().splitlines()[:1])
+    """The line that has a number; targetcli warns on stderr first, multipathd knows no version."""
+    said = (result.stdout.strip() or result.stderr.strip()).splitlines()
+    return tuple(line for line in said if any(map(str.isdigit, line)))[:1]
 
 
 def permitted(words: Sequence[str]) -> Question[int]:

@@ -1,7 +1,5 @@
 """The lab for a person: python -m tests.lab up, down, status, ssh, build, install, config, key."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import shlex

@@ -1,7 +1,5 @@
 """Keeps built images outside the checkout: where they lie, when they are whole, which may go."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import os

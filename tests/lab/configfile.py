@@ -1,7 +1,5 @@
 """Writes a configuration of extendctl that describes the lab."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.lab.volumes import LUKS_KEYS, VOLUME_DIRECTORY

@@ -1,7 +1,5 @@
 """Hands the lab to pytest: one lab for all tests, and a way to begin from its beginning."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 

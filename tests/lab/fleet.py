@@ -1,9 +1,6 @@
 """The machines of one lab together: started, reached and stopped as one."""
 
-from __future__ import annotations
-
 import shutil
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +10,7 @@ from tests.lab import cache, network, rundir
 from tests.lab.image import Base
 from tests.lab.machine import Machine
 from tests.lab.oracle import Oracle, write_known_hosts
-from tests.lab.recipe import MACHINES, SILO
+from tests.lab.recipe import MACHINES
 
 _T = TypeVar("_T")
 
@@ -54,11 +51,12 @@ class Fleet:
     def start(self, memory: Callable[[str], Path] | None = None) -> None:
         """Starts all machines on the disks in the run directory; with saved memory they wait, paused."""
         inherit = [lock.fileno() for lock in self._locks]
-        ordered = sorted(self.machines.values(), key=lambda m: m.spec is not SILO)
-        for machine in ordered:
-            machine.start(memory(machine.spec.name) if memory else None, inherit)
-            if machine.spec is SILO:
-                self._await_sockets()
+        cables = network.cables()
+        for name, machine in self.machines.items():
+            plugs = {net: end.fileno() for (owner, net), end in cables.items() if owner == name}
+            machine.start(plugs, memory(name) if memory else None, inherit)
+        for end in cables.values():
+            end.close()
 
     def connect(self, timeout: float) -> None:
         """Waits until all machines answer ssh."""
@@ -78,12 +76,3 @@ class Fleet:
             lock.close()
         self._locks = []
         shutil.rmtree(self.run, ignore_errors=True)
-
-    def _await_sockets(self) -> None:
-        """Waits until silo listens on each iSCSI network, because the hosts connect only once."""
-        silo = self.machines[SILO.name]
-        end = time.monotonic() + 20
-        while not all((self.run / f"net{card.network}.sock").exists() for card in SILO.cards):
-            if time.monotonic() > end:
-                raise RuntimeError(f"silo did not start: {silo.complaint()}")
-            time.sleep(0.01)

@@ -1,7 +1,5 @@
 """Builds the disk image that all machines start from, out of Debian's packages."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

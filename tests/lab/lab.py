@@ -1,13 +1,12 @@
 """The lab as tests use it: living machines that go back to their beginning in seconds."""
 
-from __future__ import annotations
-
 import atexit
 import re
 import shlex
 import subprocess
 import time
 from pathlib import Path
+from typing import Self
 
 from tests.lab import configfile, warm
 from tests.lab.fleet import Fleet, each
@@ -33,7 +32,7 @@ class Lab:
             atexit.register(self.stop)
 
     @classmethod
-    def ensure(cls, *, detached: bool = False) -> Lab:
+    def ensure(cls, *, detached: bool = False) -> Self:
         """Builds what is missing, and gives a lab whose machines do not run yet: call reset()."""
         return cls(warm.warm(), detached=detached)
 

@@ -1,11 +1,9 @@
 """One virtual machine: a QEMU process, its disks and its controls."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,13 +60,15 @@ class Machine:
         """The file behind one of its disks."""
         return self.run / f"{self.spec.name}-{name}.qcow2"
 
-    def start(self, incoming: Path | None = None, inherit: Sequence[int] = ()) -> None:
+    def start(
+        self, plugs: Mapping[int, int], incoming: Path | None, inherit: Sequence[int]
+    ) -> None:
         """Starts QEMU: a cold boot, or paused with the saved memory.
 
         Unless detached, the kernel kills it when the thread that called this ends, however it ends; so call
         it from a thread that lives as long as the lab.
         """
-        command = self._command(incoming)
+        command = self._command(plugs, incoming)
         if not self.detached:
             command = ["setpriv", "--pdeathsig", "KILL", *command]
         with (self.run / f"{self.spec.name}.qemu").open("wb") as log:
@@ -77,7 +77,7 @@ class Machine:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=inherit,
+                pass_fds=(*inherit, *plugs.values()),
                 # Ctrl-C at the terminal is for whoever runs the lab, not for the machines.
                 start_new_session=True,
             )
@@ -120,7 +120,7 @@ class Machine:
         self.pid, self._process = None, None
         self.control.unlink(missing_ok=True)
 
-    def _command(self, incoming: Path | None) -> list[str]:
+    def _command(self, plugs: Mapping[int, int], incoming: Path | None) -> list[str]:
         spec = self.spec
         identity = f"systemd.hostname={spec.name} systemd.machine_id={spec.machine_id}"
         command = [
@@ -138,7 +138,7 @@ class Machine:
                 f"if=none,id={name},file={self.disk(name)},format=qcow2,cache=unsafe,discard=unmap"
             )
             command += ["-drive", drive, "-device", f"virtio-blk-pci,drive={name},serial={serial}"]
-        command += network.arguments(spec, self.run, self.port)
+        command += network.arguments(spec, self.port, plugs)
         if incoming:
             command += ["-S", "-incoming", f"exec:cat '{incoming}'"]
         return command

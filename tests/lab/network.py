@@ -1,12 +1,10 @@
-"""Chooses ports and sockets, and says how QEMU's network cards are wired."""
-
-from __future__ import annotations
+"""Chooses ports, lays cables, and says how QEMU's network cards are wired."""
 
 import random
 import socket
-from pathlib import Path
+from collections.abc import Mapping
 
-from tests.lab.recipe import SILO, MachineSpec
+from tests.lab.recipe import MACHINES, SILO, MachineSpec
 
 # Below the range that the kernel hands to outgoing connections, so that none of them takes a chosen port.
 _PORTS = range(20000, 32000)
@@ -33,27 +31,27 @@ def link_name(number: int) -> str:
     return f"link{number}"
 
 
-def arguments(spec: MachineSpec, run: Path, port: int) -> list[str]:
-    """QEMU's arguments for all cards of one machine.
+def cables() -> dict[tuple[str, int], socket.socket]:
+    """A pair of connected sockets for each iSCSI network, by (machine, network).
 
-    silo listens on a unix socket per network and the hosts connect, so silo has to be started first.
+    QEMU could listen and connect by itself; but one that connects too early stays alone for ever, silently.
     """
+    ends: dict[tuple[str, int], socket.socket] = {}
+    for spec in MACHINES:
+        for card in spec.cards:
+            if spec is not SILO:
+                ends[SILO.name, card.network], ends[spec.name, card.network] = socket.socketpair()
+    return ends
+
+
+def arguments(spec: MachineSpec, port: int, plugs: Mapping[int, int]) -> list[str]:
+    """QEMU's arguments for all cards of one machine; `plugs` has the cable's end for each network."""
     forward = f"restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:22"
-    result = [
-        "-netdev",
-        f"user,id={link_name(MANAGEMENT)},{forward}",
-        "-device",
-        _card(MANAGEMENT, spec.mac),
-    ]
-    server = "on" if spec is SILO else "off"
+    result = ["-netdev", f"user,id={link_name(MANAGEMENT)},{forward}"]
+    result += ["-device", _card(MANAGEMENT, spec.mac)]
     for number, card in enumerate(spec.cards, start=1):
-        wire = f"server={server},addr.type=unix,addr.path={run}/net{card.network}.sock"
-        result += [
-            "-netdev",
-            f"stream,id={link_name(number)},{wire}",
-            "-device",
-            _card(number, card.mac),
-        ]
+        result += ["-netdev", f"socket,id={link_name(number)},fd={plugs[card.network]}"]
+        result += ["-device", _card(number, card.mac)]
     return result
 
 

@@ -1,7 +1,5 @@
 """Runs commands on the machines through OpenSSH, so that tests do not judge the program by its own code."""
 
-from __future__ import annotations
-
 import subprocess
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Keeps one lab running in the background for a person, apart from those of tests."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Tells whoever waits what the lab is doing, and how long it took."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator

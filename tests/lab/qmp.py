@@ -1,7 +1,5 @@
 """Speaks QEMU's machine protocol: one connection, one command, one answer."""
 
-from __future__ import annotations
-
 import json
 import socket
 import time

@@ -1,7 +1,5 @@
 """Says of what the lab's machines are made: packages, machines, cards, disks, users."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Gives each running lab a short-named directory of its own, and clears those whose lab is gone."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

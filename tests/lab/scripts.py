@@ -1,7 +1,5 @@
 """Turns the table of volumes into the shell scripts that provision the running machines."""
 
-from __future__ import annotations
-
 import shlex
 
 from tests.lab.recipe import MACHINES

@@ -1,7 +1,5 @@
 """The lab tells the truth: what it promises to other tests holds."""
 
-from __future__ import annotations
-
 import subprocess
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Knows which programs of this machine the lab needs, and how to get them."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

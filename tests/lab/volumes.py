@@ -1,7 +1,5 @@
 """The table of volumes that a fresh lab holds; a line here is all that one more takes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from tests.lab.recipe import IQN

@@ -1,7 +1,5 @@
 """Provisions the machines once and keeps them, alive, as a snapshot that nothing ever writes to."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ lvs --reportformat json; pvs; vgs; blkid; dmsetup table
 if [ "$(hostname)" = silo ]; then targetcli ls; else iscsiadm -m session -P 3; multipathd show maps json; fi
 """
 # Empties the logs that a fresh lab must not show.
-_SETTLE = "udevadm settle; sync; journalctl -q --rotate --vacuum-time=1s; dmesg -C"
+_SETTLE = "rm -rf /root/.targetcli; udevadm settle; sync; journalctl -q --rotate --vacuum-time=1s; dmesg -C"
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,11 @@
 """Keeps writing on a machine while a volume grows, and proves afterwards that nothing was lost."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tests.lab.lab import Lab
+from tests.lab.lab import Lab
 
 _PROGRAM = Path(__file__).parent / "provision" / "writer.py"
 _HOME = "/var/tmp/lab-writers"
@@ -38,10 +34,11 @@ class Writer:
         self._notes = f"{_HOME}/{directory.strip('/').replace('/', '-')}-{time.monotonic_ns()}"
         program = f"{_HOME}/writer.py"
         lab.put(machine, program, _PROGRAM.read_text())
+        task = f"python3 {program} write {directory} {self._notes} {size} {slots}"
         lab.run(
             machine,
-            f"mkdir -p {self._notes} && setsid nohup python3 {program} write {directory} {self._notes} "
-            f"{size} {slots} </dev/null >{self._notes}/log 2>&1 &",
+            # -f: the shell must not wait for what it leaves behind, nor hold its output open.
+            f"mkdir -p {self._notes}; setsid -f {task} </dev/null >{self._notes}/log 2>&1",
         )
         self._wait_for("started")
 

@@ -8,7 +8,11 @@ mask() { for unit in "$@"; do ln -sf /dev/null "/etc/systemd/system/$unit"; done
 mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
     fstrim.timer logrotate.timer man-db.timer systemd-tmpfiles-clean.timer getty@tty1.service \
     serial-getty@ttyS0.service nvmefc-boot-connections.service nvmf-autoconnect.service \
-    systemd-networkd-wait-online.service
+    systemd-networkd-wait-online.service systemd-logind.service systemd-binfmt.service \
+    systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-pstore.service \
+    systemd-random-seed.service systemd-sysusers.service uuidd.socket \
+    dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+    proc-sys-fs-binfmt_misc.automount systemd-ask-password-wall.path
 # tgt would take port 3260 away from LIO; its tools stay for tests that start it on another port.
 mask tgt.service
 
@@ -18,6 +22,7 @@ only_on() { # unit, host pattern
 }
 for unit in multipathd.service multipathd.socket iscsid.socket iscsid.service open-iscsi.service; do only_on "$unit" 'web*'; done
 only_on rtslib-fb-targetctl.service silo
+ln -sf /lib/systemd/system/multi-user.target /etc/systemd/system/default.target
 systemctl enable lab-identity.service lab-network.service ssh.service \
     multipathd.service open-iscsi.service rtslib-fb-targetctl.service
 

@@ -13,7 +13,7 @@ from extendctl.cli.failure import Bug, interrupted, usage, wanted_output
 from extendctl.cli.interrupt import on_signals
 from extendctl.cli.session import Answer, Session, complaint, failed
 from extendctl.errors import ExtendctlError
-from extendctl.page import Line
+from extendctl.page import Line, Tone
 
 
 def main() -> None:
@@ -24,7 +24,10 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     session = Session()
     with on_signals(session):
-        status = run(sys.argv[1:], session)
+        try:
+            status = run(sys.argv[1:], session)
+        except KeyboardInterrupt:  # while the answer was being written
+            status = 130
     _leave(status, hard=status == 130 and not session.stop.is_set())
 
 
@@ -39,6 +42,9 @@ def run(arguments: Sequence[str], session: Session, program: click.Command = com
         session.console.message(answer.complaints)
     except BrokenPipeError:
         _forget_pipe()
+    except OSError as failure:  # a full disk behind `> file`: what was done is done all the same
+        session.console.message([Line(f"error: the answer cannot be written: {failure}", Tone.BAD)])
+        return answer.status or 1
     return answer.status
 
 

@@ -89,7 +89,16 @@ class Console:
             self._ladder = None
 
     def heard(self, volume: str, event: Event) -> None:
-        """Listen to an extension. Is called from several threads."""
+        """Listen to an extension. Is called from several threads.
+
+        An extension must not end because nobody reads its progress: then it is told no more.
+        """
+        try:
+            self._tell(volume, event)
+        except OSError:
+            self.verbosity = -1
+
+    def _tell(self, volume: str, event: Event) -> None:
         ladder = self._ladder
         if ladder is not None:
             ladder.note(event)

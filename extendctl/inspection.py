@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,9 +14,8 @@ from extendctl.extension.means import Means, attempt, side_by_side
 from extendctl.extension.plan import Wish
 from extendctl.extension.survey import goal_of, look_at
 from extendctl.host import Deed, Host
-from extendctl.model import Operation, PoolUsage, Volume
+from extendctl.model import PoolUsage
 from extendctl.policy import Asker, Decision
-from extendctl.records import DeedRecord, Record
 from extendctl.size import Size, SizeRequest
 
 # What a host would do to grow each kind, on a device that need not be there: it is only asked
@@ -30,7 +28,7 @@ _DEEDS: Mapping[str, tuple[tuple[Deed, ...], tuple[str, ...]]] = {
     "path": ((phrasebook.rescan_path("sda"),), ()),
     "multipath": ((phrasebook.resize_map("mpatha"),), ()),
     "partition": (
-        (phrasebook.write_partition("/dev/sda", 1), phrasebook.tell_partition("/dev/sda", 1)),
+        (phrasebook.write_partition("/dev/sda", 1, 2048), phrasebook.tell_partition("/dev/sda", 1)),
         (),
     ),
     "luks": ((phrasebook.resize_luks("crypt", None),), ()),
@@ -266,65 +264,3 @@ def check_policy(means: Means, name: str, size: SizeRequest) -> PolicyReport:
     wish = Wish(goal=goal_of(volume, size), allow_lagging=True)
     plan = look_at(means.desk(name), volume, wish)
     return PolicyReport(name, means.asker, volume.size, plan.rounded, plan.decision)
-
-
-def volume_data(volume: Volume) -> dict[str, Any]:
-    """A volume as the JSON output has it."""
-    shown = ("host", "compute", "device", "mountpoint", "size", "lagging")
-    return {
-        "name": volume.name,
-        "backend": volume.backend,
-        "source": volume.source,
-        "project": volume.project,
-        "status": str(volume.status),
-        "size": volume.size,
-        "attachments": [
-            {name: getattr(one, name) for name in shown} for one in volume.attachments
-        ],
-        "operation": volume.open_operation or volume.failed_operation,
-    }  # fmt: skip
-
-
-def operation_data(operation: Operation) -> dict[str, Any]:
-    """An operation as the JSON output has it."""
-    owner = operation.owner
-    return {
-        "id": operation.id,
-        "volume": operation.volume,
-        "kind": operation.kind,
-        "state": str(operation.state),
-        "before": operation.before,
-        "goal": operation.goal,
-        "trunk_settled": operation.trunk_settled,
-        "user": owner.user,
-        "sudo_user": owner.sudo_user,
-        "machine": owner.machine,
-        "pid": owner.pid,
-        "reason": operation.reason,
-        "decision": list(operation.decision),
-        "options": dict(operation.options),
-        "opened_at": moment(operation.opened_at),
-        "closed_at": moment(operation.closed_at),
-        "error": None if operation.error is None else dict(operation.error),
-    }
-
-
-def record_data(record: Record) -> dict[str, Any]:
-    """A layer's line in the journal as the JSON output has it."""
-    return asdict(record) | {
-        "outcome": None if record.outcome is None else str(record.outcome),
-        "error": None if record.error is None else dict(record.error),
-        "measured_at": moment(record.measured_at),
-        "settled_at": moment(record.settled_at),
-    }
-
-
-def deed_data(deed: DeedRecord) -> dict[str, Any]:
-    """A command as the JSON output has it."""
-    times = {"started_at": moment(deed.started_at), "ended_at": moment(deed.ended_at)}
-    return asdict(deed) | {"argv": list(deed.argv)} | times
-
-
-def moment(time: datetime | None) -> str | None:
-    """`2026-11-22T23:56:01Z`; times in the state are UTC."""
-    return None if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -55,7 +55,7 @@ def _outcome(line: LayerReport) -> str:
 
 def extended(reports: Sequence[VolumeReport], *, dry_run: bool = False) -> Page:
     """Results of an extension, for stdout: ladders, and a line for each volume that is well."""
-    page: list[Line | Table] = []
+    page: list[Line | Table] = [] if reports else [Line("nothing is unfinished")]
     for report in reports:
         if dry_run or report.outcome not in _UNTOUCHED:
             if len(reports) > 1 and report.layers:

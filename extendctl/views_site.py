@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from extendctl.ability import PACKAGES
 from extendctl.config import HostConfig
 from extendctl.errors import ExtendctlError
-from extendctl.inspection import BackendReport, HostReport, PolicyReport, moment
+from extendctl.inspection import BackendReport, HostReport, PolicyReport
 from extendctl.model import LayerOutcome, Operation, OperationState
 from extendctl.page import Cell, Line, Page, Table, Tone, cell, facts
 from extendctl.records import DeedRecord, Record
 from extendctl.shell import render
 from extendctl.size import human
 from extendctl.views import reasons
+from extendctl.views_data import moment
 
 _STATES = {
     OperationState.DONE: Tone.GOOD,

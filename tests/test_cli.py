@@ -361,6 +361,7 @@ def test_check_finds_what_has_drifted(call: Call, vol1: Path) -> None:
 @deeds
 def test_resume_all_with_nothing_unfinished_is_well(call: Call, vol1: Path) -> None:
     assert call("volume", "resume", "--all", "-o", "json").data == []
+    assert call("volume", "resume", "--all").out == "nothing is unfinished\n"
     assert call("volume", "resume", "vol1", "-o", "json").data[0]["outcome"] == "unchanged"
     assert call("volume", "resume").status == 2
     assert call("volume", "resume", "vol1", "--all").status == 2

@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,8 @@ from extendctl.model import (
     VolumeReport,
 )
 from extendctl.page import Line, Table, cell, clean, plain
+from extendctl.stack import Measured
+from tests.toys import Toy
 
 TOP = Path(__file__).parent.parent
 GIB = 1 << 30
@@ -163,6 +165,45 @@ def test_nobody_reads_any_more(environment: dict[str, str]) -> None:
         assert program.stderr is not None
         program.stdout.close()
         assert program.stderr.read() == b""
+
+
+def test_an_answer_that_cannot_be_written_is_told(environment: dict[str, str]) -> None:
+    words = [sys.executable, "-m", "extendctl", "config", "schema"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            words, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "error: the answer cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+class Closed(io.StringIO):
+    """A pipe whose reader has gone."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_an_extension_goes_on_when_nobody_reads_its_progress() -> None:
+    told = Console()
+    with redirect_stderr(Closed()):
+        told.heard("vol1", Measured(Toy("a", {}), GIB, 2 * GIB))
+    assert told.verbosity == -1
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [("vol", "volume"), ("volume ext", "extend"), ("volume extend --gr", "--grow-lv")],
+)
+def test_a_shell_completes(environment: dict[str, str], typed: str, found: str) -> None:
+    words = typed.split(" ")
+    asked = {
+        "_EXTENDCTL_COMPLETE": "bash_complete",
+        "COMP_WORDS": f"extendctl {typed}",
+        "COMP_CWORD": str(len(words)),
+    }
+    assert piped(environment | asked).stdout.splitlines() == [f"plain,{found}"]
 
 
 HOSTILE = "\x1b[2J\x07[red]\u202edab\r\n\t\udcff\x9b1m"

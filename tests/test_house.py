@@ -17,7 +17,9 @@ SOURCE = TOP / "extendctl"
 CONFIG = "config config_*"
 STATE = "store tables operations admission records volumes database owner"
 SSH = "ssh dial talk hostkeys identity"
-MACHINE = f"host phrasebook questions block_readings probe target_probe readings ability transport {SSH}"
+MACHINE = (
+    f"host phrasebook questions block_readings probe target_probe readings ability transport {SSH}"
+)
 
 # A module stands on one floor and imports from the floors beneath. A new module is one more name
 # here or above; `package.*` takes in a whole package.
@@ -40,7 +42,7 @@ SAME_FLOOR: dict[str, str] = {
     "compute.*": "compute.*",
     "journal inventory inspection extension extension.* extension_*": "*",
     "app": "console",
-    "console views views_*": "page views",
+    "console views views_*": "page views views_data",
     "cli.* cli __main__": "*",
 }
 

@@ -20,9 +20,9 @@ def listing(session: Session, volume: str | None) -> Answer:
         found = means.store.operations(volume)
         if volume is not None and not found:
             means.store.volume(volume)  # a name that nothing bears is a mistake, not an empty list
-    from extendctl import inspection, views_site
+    from extendctl import views_data, views_site
 
-    data = [inspection.operation_data(one) for one in found]
+    data = [views_data.operation_data(one) for one in found]
     return Answer(data, lambda: views_site.operations(found))
 
 
@@ -34,13 +34,13 @@ def show(session: Session, number: int) -> Answer:
     with session.means() as means:
         found = means.store.operation(number)
         records, deeds = means.store.records(number), means.store.deeds(number)
-    from extendctl import inspection, views_site
+    from extendctl import views_data, views_site
     from extendctl.owner import is_dead
 
     alive = not is_dead(found.owner, found.heartbeat_age)
-    data = inspection.operation_data(found) | {
-        "layers": [inspection.record_data(one) for one in records],
-        "commands": [inspection.deed_data(one) for one in deeds],
+    data = views_data.operation_data(found) | {
+        "layers": [views_data.record_data(one) for one in records],
+        "commands": [views_data.deed_data(one) for one in deeds],
     }
     return Answer(data, lambda: views_site.operation(found, records, deeds, alive=alive))
 
@@ -51,11 +51,11 @@ def show(session: Session, number: int) -> Answer:
 def abandon(session: Session, number: int) -> Answer:
     """End an operation that cannot reach its goal, and adopt the sizes that are measured now."""
     with session.means() as means:
-        from extendctl import inspection
+        from extendctl import views_data
         from extendctl.extension.abandon import abandon as give_up
 
         ended = give_up(means, number)
         volume = means.store.volume(ended.volume)
     words = f"operation {number}: abandoned; {volume.name} has {human(volume.size)}"
     words += f" and is {volume.status}"
-    return Answer(inspection.operation_data(ended), lambda: [Line(words, Tone.GOOD)])
+    return Answer(views_data.operation_data(ended), lambda: [Line(words, Tone.GOOD)])

@@ -43,14 +43,14 @@ def create(
     if wanted.total is None:
         raise Usage(f"{size!r} is relative, and a new volume has no size yet", hint="write 20G")
     with session.means() as means:
-        from extendctl import inspection, inventory
+        from extendctl import inspection, inventory, views_data
 
         inspection.named("backend", backend, means.config.backends)
         made = inventory.create(
             means, name, backend, wanted.total, project=project, initiators=initiators
         )
         words = f"{made.name}: {human(made.size)} on {backend}, created"
-        return Answer(inspection.volume_data(made), lambda: [Line(words, Tone.GOOD)])
+        return Answer(views_data.volume_data(made), lambda: [Line(words, Tone.GOOD)])
 
 
 @command("import", example="extendctl volume import db1 --backend fast --source db1")
@@ -67,12 +67,12 @@ def create(
 def take(session: Session, name: str, backend: str, source: str, project: str | None) -> Answer:
     """Take in, as NAME, a volume that a backend has already. Its data is not touched."""
     with session.means() as means:
-        from extendctl import inspection, inventory
+        from extendctl import inspection, inventory, views_data
 
         inspection.named("backend", backend, means.config.backends)
         made = inventory.take(means, name, backend, source, project)
         words = f"{made.name}: {human(made.size)} on {backend}, taken in"
-        return Answer(inspection.volume_data(made), lambda: [Line(words, Tone.GOOD)])
+        return Answer(views_data.volume_data(made), lambda: [Line(words, Tone.GOOD)])
 
 
 @command(
@@ -102,7 +102,7 @@ def attach(
         raise Usage("--discover looks for itself; --compute, --domain and --server go with a host")
     kind = _compute(compute, domain, server)
     with session.means() as means:
-        from extendctl import inspection, inventory
+        from extendctl import inspection, inventory, views_data
 
         if host is None:
             made = inventory.discover(means, name)
@@ -117,7 +117,7 @@ def attach(
         for one in made
     ]  # fmt: skip
     nothing = [Line(f"{name}: no further host sees it")]
-    return Answer(inspection.volume_data(volume), lambda: page or nothing)
+    return Answer(views_data.volume_data(volume), lambda: page or nothing)
 
 
 def _compute(compute: str | None, domain: str | None, server: str | None) -> str:
@@ -151,10 +151,10 @@ def detach(
 ) -> Answer:
     """Forget that HOST uses the volume. Nothing is unmounted, nothing on the host is touched."""
     with session.means() as means:
-        from extendctl import inspection, inventory
+        from extendctl import inventory, views_data
 
         place = inventory.Place(host, compute or "linux", domain, server)
         gone = inventory.detach(means, name, place, any_compute=compute is None)
         volume = means.store.volume(name)
     words = f"{name}: no longer attached to {gone.host}; nothing was touched there"
-    return Answer(inspection.volume_data(volume), lambda: [Line(words, Tone.GOOD)])
+    return Answer(views_data.volume_data(volume), lambda: [Line(words, Tone.GOOD)])

@@ -15,9 +15,9 @@ def listing(session: Session) -> Answer:
     """List the volumes: backend, size, status, the hosts that use them and those that lag."""
     with session.means() as means:
         found = means.store.volumes()
-    from extendctl import inspection, views
+    from extendctl import views, views_data
 
-    return Answer([inspection.volume_data(one) for one in found], lambda: views.volumes(found))
+    return Answer([views_data.volume_data(one) for one in found], lambda: views.volumes(found))
 
 
 @command("show", example="extendctl volume show db1")
@@ -27,9 +27,9 @@ def show(session: Session, name: str) -> Answer:
     """Show a volume and where it is used, as the state has it; `check` measures."""
     with session.means() as means:
         found = means.store.volume(name)
-    from extendctl import inspection, views
+    from extendctl import views, views_data
 
-    return Answer(inspection.volume_data(found), lambda: views.volume(found))
+    return Answer(views_data.volume_data(found), lambda: views.volume(found))
 
 
 @command(
@@ -44,10 +44,10 @@ def set_status(session: Session, name: str, status: str) -> Answer:
     with session.means() as means:
         means.store.set_admin_status(name, None if status == "clear" else status)
         found = means.store.volume(name)
-    from extendctl import inspection
+    from extendctl import views_data
 
     words = f"{name}: the status is {found.status}"
-    return Answer(inspection.volume_data(found), lambda: [Line(words, Tone.GOOD)])
+    return Answer(views_data.volume_data(found), lambda: [Line(words, Tone.GOOD)])
 
 
 set_status.help = f"{set_status.help}\n\nSTATUS is one of {', '.join(ADMINISTRATIVE)}, or clear."

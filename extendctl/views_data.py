@@ -1,0 +1,70 @@
+"""What volumes and operations look like to programs: plain data for JSON and YAML."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from extendctl.model import Operation, Volume
+from extendctl.records import DeedRecord, Record
+
+
+def volume_data(volume: Volume) -> dict[str, Any]:
+    """A volume as the JSON output has it."""
+    shown = ("host", "compute", "device", "mountpoint", "size", "lagging")
+    return {
+        "name": volume.name,
+        "backend": volume.backend,
+        "source": volume.source,
+        "project": volume.project,
+        "status": str(volume.status),
+        "size": volume.size,
+        "attachments": [
+            {name: getattr(one, name) for name in shown} for one in volume.attachments
+        ],
+        "operation": volume.open_operation or volume.failed_operation,
+    }  # fmt: skip
+
+
+def operation_data(operation: Operation) -> dict[str, Any]:
+    """An operation as the JSON output has it."""
+    owner = operation.owner
+    return {
+        "id": operation.id,
+        "volume": operation.volume,
+        "kind": operation.kind,
+        "state": str(operation.state),
+        "before": operation.before,
+        "goal": operation.goal,
+        "trunk_settled": operation.trunk_settled,
+        "user": owner.user,
+        "sudo_user": owner.sudo_user,
+        "machine": owner.machine,
+        "pid": owner.pid,
+        "reason": operation.reason,
+        "decision": list(operation.decision),
+        "options": dict(operation.options),
+        "opened_at": moment(operation.opened_at),
+        "closed_at": moment(operation.closed_at),
+        "error": None if operation.error is None else dict(operation.error),
+    }
+
+
+def record_data(record: Record) -> dict[str, Any]:
+    """A layer's line in the journal as the JSON output has it."""
+    return asdict(record) | {
+        "outcome": None if record.outcome is None else str(record.outcome),
+        "error": None if record.error is None else dict(record.error),
+        "measured_at": moment(record.measured_at),
+        "settled_at": moment(record.settled_at),
+    }
+
+
+def deed_data(deed: DeedRecord) -> dict[str, Any]:
+    """A command as the JSON output has it."""
+    times = {"started_at": moment(deed.started_at), "ended_at": moment(deed.ended_at)}
+    return asdict(deed) | {"argv": list(deed.argv)} | times
+
+
+def moment(time: datetime | None) -> str | None:
+    """`2026-11-22T23:56:01Z`; times in the state are UTC."""
+    return None if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -34,7 +34,7 @@ def fingerprint(parts: Iterable[str | Path]) -> str:
 def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     """The directory KIND-KEY, built now if it is missing; two processes never build at once.
 
-    A build happens in a directory of its own that is renamed when it is whole, so what is there is whole.
+    A build happens in a directory of its own and is renamed at its end, so what is there is whole.
     """
     place = root() / f"{kind}-{key}"
     if place.is_dir():

@@ -49,7 +49,7 @@ class Fleet:
         }
 
     def start(self, memory: Callable[[str], Path] | None = None) -> None:
-        """Starts all machines on the disks in the run directory; with saved memory they wait, paused."""
+        """Starts all machines on the disks in the run directory; with saved memory, paused."""
         inherit = [lock.fileno() for lock in self._locks]
         cables = network.cables()
         for name, machine in self.machines.items():

@@ -100,7 +100,7 @@ class Lab:
     def run(
         self, machine: str, command: str, check: bool = True, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a shell command as root on a machine; with check, a failure is an AssertionError that shows it."""
+        """Runs a shell command as root; with check, a failure is an AssertionError that shows it."""
         done = self._fleet.oracles[machine].run(command, timeout)
         if check and done.returncode:
             raise AssertionError(
@@ -118,7 +118,7 @@ class Lab:
             raise AssertionError(f"{machine}: writing {path}: {done.stderr}")
 
     def kernel_errors(self, machine: str) -> list[str]:
-        """The lines since the snapshot in which the machine's kernel tells of lost data or stuck tasks."""
+        """What the kernel said since the snapshot about failed I/O, damage and stuck tasks."""
         lines = self.run(machine, "dmesg").stdout.splitlines()
         return [line for line in lines if _KERNEL_ERROR.search(line)]
 
@@ -140,7 +140,7 @@ class Lab:
         self._fleet.machines[machine].kill()
 
     def reboot(self, machine: str, timeout: float = 300) -> None:
-        """Presses the reset button and waits until the machine has booted; what was not synced is lost.
+        """Presses the reset button and waits for the boot; what was not synced is lost.
 
         Targets, sessions, maps, mappings and mounts come back by what is configured on disk.
         """

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,10 +112,8 @@ class Machine:
         """Pulls the plug. Nothing of a run is worth a shutdown: the snapshot is never written to."""
         if self.pid is None:
             return
-        try:
+        with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         if self._process:
             self._process.wait()
         self.pid, self._process = None, None

@@ -80,7 +80,7 @@ class MachineSpec:
 
     @property
     def mac(self) -> str:
-        """Of the card that ssh comes in through; QEMU keeps these networks apart, so all may share it."""
+        """Of the card that ssh comes in through; these networks are apart, so all may share it."""
         return "52:54:00:10:00:0f"
 
     @property

@@ -21,7 +21,7 @@ def create() -> Path:
 
 
 def hold(run: Path) -> IO[str]:
-    """A lock that says 'this lab lives'; machines inherit it, so it lasts as long as the last of them."""
+    """A lock that says 'this lab lives'; machines inherit it, and it lasts as long as they do."""
     file = (run / "alive").open("a")
     fcntl.flock(file, fcntl.LOCK_SH)
     return file

@@ -82,8 +82,10 @@ def _create(volume: Volume) -> str:
     if volume.kind == "file":
         return f"truncate -s {volume.size} {VOLUME_DIRECTORY}/{volume.name}"
     if volume.kind == "thin":
-        return f"lvcreate -q -y -V {volume.size} --thinpool {THIN_POOL[1]} -n {volume.name} {volume.group}"
-    return f"lvcreate -q -y -L {volume.size} -n {volume.name} {volume.group}"
+        where = f"-V {volume.size} --thinpool {THIN_POOL[1]}"
+    else:
+        where = f"-L {volume.size}"
+    return f"lvcreate -q -y {where} -n {volume.name} {volume.group}"
 
 
 def _target_lines() -> list[str]:
@@ -106,7 +108,9 @@ def _multipath() -> list[str]:
     """Waits for the map over the path in $dev, and goes on with the map."""
     return [
         "sd=$(basename $(readlink -f $dev))",
-        'for _ in $(seq 100); do dm=$(ls /sys/block/$sd/holders); [ -n "$dm" ] && break; sleep 0.3; done',
+        "for _ in $(seq 100); do",
+        'dm=$(ls /sys/block/$sd/holders); [ -n "$dm" ] && break; sleep 0.3',
+        "done",
         "dev=/dev/mapper/$(cat /sys/block/$dm/dm/name); wait_for $dev",
     ]
 
@@ -143,16 +147,19 @@ def _layer(layer: str) -> list[str]:
         return [
             f"(umask 077; head -c 64 /dev/urandom > {key})",
             # The default key derivation wants a gigabyte of memory and many emulated seconds.
-            f"cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $dev {key}",
+            "kdf='--pbkdf pbkdf2 --pbkdf-force-iterations 1000'",
+            f"cryptsetup luksFormat -q --type luks2 $kdf $dev {key}",
             f"cryptsetup open --key-file {key} $dev {name}",
-            f'echo "{name} UUID=$(cryptsetup luksUUID $dev) {key} luks,_netdev,nofail" >> /etc/crypttab',
+            "uuid=$(cryptsetup luksUUID $dev)",
+            f'echo "{name} UUID=$uuid {key} luks,_netdev,nofail" >> /etc/crypttab',
             f"dev=/dev/mapper/{name}",
         ]
     group, _, lv = name.partition("/")
     return [
         f"vgcreate -q {group} $dev",
         # 64 MiB stay free on purpose: growing the volume must not take them.
-        f"free=$(vgs --noheadings --nosuffix --units m -o vg_free {group} | tr -d ' ' | cut -d. -f1)",
+        f"free=$(vgs --noheadings --nosuffix --units m -o vg_free {group})",
+        "free=$(echo ${free%.*})",
         f"lvcreate -q -y -L $((free - 64))m -n {lv} {group}",
         f"dev=/dev/{group}/{lv}",
     ]

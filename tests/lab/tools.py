@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 # Program -> Debian package.
 _NEEDED = {
@@ -29,7 +30,7 @@ def missing() -> list[str]:
         for program, package in _NEEDED.items()
         if not shutil.which(program, path=_search_path())
     ]
-    if not os.path.exists(KEYRING):
+    if not Path(KEYRING).exists():
         packages.append("debian-archive-keyring")
     return list(dict.fromkeys(packages))
 

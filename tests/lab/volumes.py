@@ -12,7 +12,7 @@ THIN_POOL = ("vg0", "pool", "1536M")
 class Volume:
     """One volume on silo: where it lives, who gets it, and what stands on it.
 
-    `stack` lists what lies between the device and the filesystem, lowest first: gpt, luks:NAME, lvm:VG/LV.
+    `stack` has what lies between device and filesystem, lowest first: gpt, luks:NAME, lvm:VG/LV.
     """
 
     name: str

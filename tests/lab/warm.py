@@ -16,7 +16,8 @@ from tests.lab.recipe import KERNEL_ARGUMENTS, MACHINES, SILO
 _REHEARSE = """
 sudo -u ops sudo -n true; python3 -c 'import json, subprocess'; lsblk -J; findmnt -J; losetup -J
 lvs --reportformat json; pvs; vgs; blkid; dmsetup table
-if [ "$(hostname)" = silo ]; then targetcli ls; else iscsiadm -m session -P 3; multipathd show maps json; fi
+if [ "$(hostname)" = silo ]; then targetcli ls; else
+iscsiadm -m session -P 3; multipathd show maps json; fi
 """
 # Empties the logs that a fresh lab must not show.
 _SETTLE = "rm -rf /root/.targetcli; udevadm settle; sync; journalctl -q --rotate --vacuum-time=1s; dmesg -C"

@@ -48,7 +48,7 @@ class Writer:
         return int(text or 0)
 
     def stop_and_verify(self) -> Written:
-        """Stops the writer, reads everything back from the disk, and demands that every byte is there."""
+        """Stops the writer, reads all back from the disk, and demands that every byte is there."""
         self._lab.run(self._machine, f"touch {self._notes}/stop")
         self._wait_for("stopped")
         command = f"python3 {_HOME}/writer.py verify {self._notes}"

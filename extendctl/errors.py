@@ -152,9 +152,17 @@ class Unreachable(NotNow):
 
 
 class Incomplete(ExtendctlError):
-    """Something has, or may have, changed, and the rest has not followed."""
+    """Something has, or may have, changed, and the rest has not followed.
+
+    What came first names it: a reason such as `unreachable` must not turn it into "not now".
+    """
 
     code = "host-failed"
+
+    @property
+    def fault(self) -> Fault:
+        """The fault that names this error."""
+        return self.faults[0]
 
 
 class BackendFailed(Incomplete):

@@ -6,6 +6,7 @@ from extendctl.extension.plan import Branch, Wish
 from extendctl.extension.survey import look_at
 from extendctl.model import Operation, OperationState, Seen
 from extendctl.owner import is_dead, me
+from extendctl.size import Size
 
 
 def abandon(means: Means, operation_id: int) -> Operation:
@@ -16,20 +17,24 @@ def abandon(means: Means, operation_id: int) -> Operation:
     """
     operation = means.store.operation(operation_id)
     volume = means.store.volume(operation.volume)
-    if operation.state is OperationState.OPEN:
-        if not is_dead(operation.owner, operation.heartbeat_age):
-            message = f"operation {operation.id} of {volume.name} is being worked on"
-            raise Busy(message, hint="wait for it, or end that program first")
-        operation = means.store.take_over(operation, me())
+    if operation.state is OperationState.OPEN and not _dead(operation):
+        message = f"operation {operation.id} of {volume.name} is being worked on"
+        raise Busy(message, hint="wait for it, or end that program first")
     plan = look_at(means.desk(volume.name), volume, Wish(goal=volume.size, allow_lagging=True))
-    seen = {branch.attachment.id: _seen(branch) for branch in plan.branches}
-    means.store.abandon(operation, plan.trail.lines[0].before, seen)
+    size = plan.trail.lines[0].before
+    if operation.state is OperationState.OPEN:
+        operation = means.store.take_over(operation, me())
+    seen = {branch.attachment.id: _seen(branch, size) for branch in plan.branches}
+    means.store.abandon(operation, size, seen)
     return means.store.operation(operation_id)
 
 
-def _seen(branch: Branch) -> Seen:
-    size = next((line.before for line in branch.trail.lines), None)
+def _dead(operation: Operation) -> bool:
+    return is_dead(operation.owner, operation.heartbeat_age)
+
+
+def _seen(branch: Branch, trunk: Size | None) -> Seen:
     if branch.stack is None:
         return Seen(lagging=True)
     behind = branch.trail.behind or branch.error is not None
-    return Seen(behind, size, branch.stack.device, branch.stack.mountpoint)
+    return Seen(behind, branch.measured(trunk), branch.stack.device, branch.stack.mountpoint)

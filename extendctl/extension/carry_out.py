@@ -105,7 +105,8 @@ def _branches(
         if branch.stack is None:
             return Trail(error=branch.error)
         desk.machine(branch.attachment.host).forget()
-        return follow(branch.stack.devices, below, grow, desk.journal, operation.targets)
+        trail = follow(branch.stack.devices, below, grow, desk.journal, operation.targets)
+        return trail if branch.stack.devices else Trail(device=below)
 
     def content(end: tuple[Branch, Trail]) -> Trail:
         branch, trail = end

@@ -8,7 +8,7 @@ from extendctl.extension.means import Means
 from extendctl.extension.plan import Branch, Plan, Wish
 from extendctl.extension.survey import look_at
 from extendctl.model import AttachmentReport, LayerOutcome, LayerReport, Outcome, VolumeReport
-from extendctl.size import human
+from extendctl.size import Size, human
 
 
 def check(means: Means, name: str) -> VolumeReport:
@@ -37,7 +37,7 @@ def _check(means: Means, name: str) -> VolumeReport:
         goal=volume.size,
         size=measured,
         layers=tuple(_stale(line) for line in plan.lines()),
-        attachments=tuple(_attachment(branch) for branch in plan.branches),
+        attachments=tuple(_attachment(branch, measured) for branch in plan.branches),
         notices=report.notices(plan),
         error=_error(name, findings, unreachable),
     )
@@ -65,7 +65,7 @@ def _lag(line: LayerReport) -> Fault:
         "not-verified",
         f"{line.kind} {line.name} on {line.host} is {human(line.before)} ({line.before} bytes) "
         f"where {human(line.after)} ({line.after} bytes) are to be had",
-        "extendctl volume resume, or extend it to the size it has",
+        "`extendctl volume resume`, or `extend` to the size that it has",
         line.host,
     )
 
@@ -80,11 +80,14 @@ def _stale(line: LayerReport) -> LayerReport:
     )
 
 
-def _attachment(branch: Branch) -> AttachmentReport:
+def _attachment(branch: Branch, trunk: Size | None) -> AttachmentReport:
     outcome = Outcome.INCOMPLETE if branch.trail.behind or branch.error else Outcome.UNCHANGED
-    size = next((line.before for line in branch.trail.lines), None)
     found = AttachmentReport(
-        branch.attachment.host, branch.attachment.compute, outcome, size, branch.error
+        branch.attachment.host,
+        branch.attachment.compute,
+        outcome,
+        branch.measured(trunk),
+        branch.error,
     )
     return replace(found, outcome=Outcome.NOT_NOW) if branch.unreachable else found
 

@@ -10,7 +10,7 @@ from extendctl.journal import Trail, skipped
 from extendctl.model import Attachment, GrowOptions, LayerReport, Volume
 from extendctl.policy import Decision
 from extendctl.size import Size
-from extendctl.stack import Stack, Trunk
+from extendctl.stack import DEVICES, Stack, Trunk
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,13 @@ class Branch:
         """True when nothing is known because the host did not answer."""
         error = self.error or self.trail.error
         return isinstance(error, Unreachable)
+
+    def measured(self, trunk: Size | None) -> Size | None:
+        """Bytes of the uppermost device as it is; the trunk's where the host has no other."""
+        if self.stack is None:
+            return None
+        found = [line.before for line in self.trail.lines if line.kind in DEVICES]
+        return found[-1] if found else trunk
 
     def lines(self) -> list[LayerReport]:
         """The branch's lines, with those of what is left alone."""

@@ -144,4 +144,6 @@ def _foretell(branch: Branch, below: Size, wish: Wish) -> Branch:
     if branch.stack is None:
         return branch
     trail = follow(branch.stack.layers, below, forecast, targets=wish.floors)
+    if not branch.stack.devices:
+        trail.device = below  # the backend's own device is the one that this host uses
     return replace(branch, trail=trail, error=trail.error)

@@ -1,0 +1,242 @@
+"""A program at work on simulated machines: real state on disk, real layers, sizes told by a world.
+
+`begin(iscsi_ext4(), tmp_path)` gives a Stage on which a volume is taken in and attached as its
+site says; every extension on it is compared with what the machines really became.
+"""
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from extendctl import app, inventory
+from extendctl.config import BackendConfig, Config, HostConfig, Limits, PolicyConfig
+from extendctl.extension.check import check
+from extendctl.extension.extend import extend, resume
+from extendctl.extension.means import Means, silent
+from extendctl.extension.plan import Wish
+from extendctl.host import Host
+from extendctl.journal import Listener
+from extendctl.model import GrowOptions, LayerReport, Operation, Volume, VolumeReport
+from extendctl.policy import Asker
+from extendctl.size import Size, parse
+from extendctl.store import Store, open_store
+from extendctl.transport import Result, Transport
+from tests.world import World
+from tests.world.machine import undress
+from tests.world.site import Site
+from tests.world.state import GIB, Machine, State
+
+VOLUME = "vol1"
+GOAL = 20 * GIB
+MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
+"""Where hundreds of extensions in a row need not wait for a disk to sync."""
+
+ALICE = Asker("alice", None, frozenset({"staff"}))
+Sizes = dict[tuple[str, str], Size]
+Wrap = Callable[[Transport, str], Transport]
+
+
+def sizes(state: State) -> Sizes:
+    """Everything in a world that has a size and can grow, by machine and name."""
+    found: Sizes = {}
+    for name, machine in state.machines.items():
+        for group, one in machine.groups.items():
+            found |= {(name, f"{group}/{key}"): lv.size for key, lv in one.volumes.items()}
+        found |= {(name, path): size for path, size in machine.files.items()}
+        found |= {(name, key): device.size for key, device in machine.devices.items()}
+        found |= {
+            (name, mount.point): content.size
+            for mount in machine.mounts
+            if (content := state.content(name, mount.device)) is not None
+        }
+    return found
+
+
+def grown(before: Sizes, after: Sizes) -> Counter[tuple[str, str]]:
+    """How often each thing grew between two looks: once or not at all."""
+    return Counter(key for key, size in after.items() if size > before.get(key, size))
+
+
+@dataclass
+class Tally:
+    """Counts what deeds really make larger; a file, so that it outlives a killed program."""
+
+    path: Path
+
+    def note(self, before: Sizes, after: Sizes) -> None:
+        with self.path.open("a") as file:
+            file.writelines(f"{host} {thing}\n" for host, thing in grown(before, after))
+
+    @property
+    def growths(self) -> Counter[str]:
+        """How often each thing has grown by a deed of the program."""
+        return Counter(self.path.read_text().splitlines() if self.path.exists() else ())
+
+
+@dataclass
+class CountedLine:
+    """A line that tells the tally what each deed has really changed."""
+
+    line: Transport
+    world: World
+    tally: Tally
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60.0) -> Result:
+        if not undress(argv).deed:
+            return self.line.run(argv, stdin, timeout)
+        with self.world.change() as state:  # no other command comes between the two looks
+            before = sizes(state)
+            try:
+                return self.line.run(argv, stdin, timeout)
+            finally:
+                with self.world.change() as now:
+                    self.tally.note(before, sizes(now))
+
+    def close(self) -> None:
+        self.line.close()
+
+
+def plain(line: Transport, host: str) -> Transport:
+    """No wrapping."""
+    return line
+
+
+@dataclass
+class Stage:
+    """One program on one site, and the things to look at afterwards."""
+
+    site: Site
+    store: Store
+    config: Config
+    tally: Tally
+    asker: Asker = ALICE
+    wrap: Wrap = plain
+    stop: threading.Event = field(default_factory=threading.Event)
+    listener: Listener = silent
+
+    @property
+    def world(self) -> World:
+        """The machines."""
+        return self.site.world
+
+    def means(self) -> Means:
+        """What the composition root would put together, over simulated lines."""
+        lines: dict[str, Transport] = {}
+
+        def machine(name: str) -> Host:
+            settings = self.config.hosts.get(name)
+            if settings is None:
+                return app.Lines(self.config).machine(name)  # which says what is wrong
+            if name not in lines:
+                line = CountedLine(self.world.line(settings), self.world, self.tally)
+                lines[name] = self.wrap(line, name)
+            return Host(settings, lines[name], is_root=settings.user == "root")
+
+        backend = app.Lines(self.config).backend
+        return Means(
+            self.config, self.store, self.asker, machine, backend, self.stop, self.listener
+        )
+
+    def extend(self, size: str = "20G", name: str = VOLUME, **more: Any) -> VolumeReport:
+        """`volume extend`, with the wish's fields and GrowOptions' by their names."""
+        options = {key: more.pop(key) for key in ("no_filesystem", "fill") if key in more}
+        how = {key: more.pop(key) for key in ("dry_run", "wait") if key in more}
+        wish = Wish(0, GrowOptions(**options), **more)
+        return extend(self.means(), name, parse(size), wish, **how)
+
+    def resume(self, name: str = VOLUME) -> VolumeReport:
+        """`volume resume`."""
+        return resume(self.means(), name)
+
+    def check(self, name: str = VOLUME) -> VolumeReport:
+        """`volume check`."""
+        return check(self.means(), name)
+
+    def volume(self, name: str = VOLUME) -> Volume:
+        """What the state says."""
+        return self.store.volume(name)
+
+    @property
+    def status(self) -> str:
+        """The volume's status."""
+        return str(self.volume().status)
+
+    @property
+    def unfinished(self) -> Operation | None:
+        """The operation that waits for `resume`."""
+        return self.store.unfinished(VOLUME)
+
+    @property
+    def growths(self) -> Counter[str]:
+        """How often each thing has grown by a deed."""
+        return self.tally.growths
+
+    def configured(self, **more: Any) -> None:
+        """Change the configuration: `hosts`, `backends`, `policy`."""
+        self.config = replace(self.config, **more)
+
+    def governed(self, limits: Limits | None = None, **more: Any) -> None:
+        """Set the policy: limits, rules, projects."""
+        self.configured(policy=PolicyConfig(limits=limits or Limits(), **more))
+
+    def granted(self, *capabilities: Any) -> None:
+        """Grant the backend these capabilities and no others."""
+        backend = self.site.backend
+        fresh: BackendConfig = replace(backend, capabilities=frozenset(capabilities))
+        self.configured(backends={backend.name: fresh})
+
+    @contextmanager
+    def change(self) -> Iterator[State]:
+        """Change the world."""
+        with self.world.change() as state:
+            yield state
+
+
+def begin(site: Site, directory: Path, *, attached: bool = True, **more: Any) -> Stage:
+    """Take the site's volume in, and attach it where the site has it attached."""
+    store = open_store(f"sqlite:///{directory / 'state.db'}", create=True)
+    stage = Stage(site, store, site.config(), Tally(directory / "growths"), **more)
+    means = stage.means()
+    inventory.take(means, VOLUME, site.backend.name, site.source)
+    for host in site.users if attached else ():
+        inventory.attach(means, VOLUME, inventory.Place(host))
+    site.world.forget()
+    return stage
+
+
+def measured(state: State, line: LayerReport) -> Size:
+    """What a line of a report should say: the size that its thing has in the world."""
+    machine = state.machines[line.host]
+    if line.kind == "lun":
+        return _served(machine, line.name)
+    if line.kind == "path":
+        return min(machine.devices[name].size for name in line.name.split(","))
+    known = sizes(state)
+    return known[line.host, line.name.removeprefix("/dev/") if line.kind == "loop" else line.name]
+
+
+def _served(machine: Machine, place: str) -> Size:
+    iqn, number = place.split(", ", maxsplit=1)[0].rsplit(",lun", 1)
+    store = machine.stores[machine.targets[iqn].luns[int(number)]]
+    return machine.devices[machine.device_at(store.path) or ""].size
+
+
+def untrue(stage: Stage, report: VolumeReport) -> list[str]:
+    """Lines of a report that say of a layer what it is not, as things are now."""
+    state = stage.world.state
+    lies = []
+    for line in report.layers:
+        said = line.before if line.outcome == "planned" else line.after
+        if said is not None and said != measured(state, line):
+            lies.append(f"{line.kind} {line.name}: {said} and not {measured(state, line)}")
+    return lies
+
+
+def configs(stage: Stage, **hosts: dict[str, Any]) -> dict[str, HostConfig]:
+    """The stage's hosts with settings changed by name."""
+    return {name: replace(one, **hosts.get(name, {})) for name, one in stage.config.hosts.items()}

@@ -30,7 +30,9 @@ def _rights(machine: Host, deed: Deed) -> list[Fault]:
     if "sudo" not in machine.ask(questions.facts()).tools:
         message = f"sudo is missing on {machine.name}"
         return [Fault("obstacle", message, "install it, or log in as root", machine.name)]
-    words: Sequence[str] = machine.dressed(deed.argv, root=True)[2:]
+    words: Sequence[str] = machine.dressed(
+        deed.argv, root=True, seconds=deed.seconds
+    )[2:]  # fmt: skip
     if machine.ask(questions.permitted(words)) == 0:
         return []
     user = machine.config.user or "this user"
@@ -41,7 +43,8 @@ def _rights(machine: Host, deed: Deed) -> list[Fault]:
 
 PACKAGES = {
     "lvextend": "lvm2", "lvs": "lvm2", "pvresize": "lvm2", "lvcreate": "lvm2",
-    "resize2fs": "e2fsprogs", "dumpe2fs": "e2fsprogs",
+    "resize2fs": "e2fsprogs", "dumpe2fs": "e2fsprogs", "e2fsck": "e2fsprogs",
+    "mkswap": "util-linux", "swapon": "mount", "swapoff": "mount",
     "xfs_growfs": "xfsprogs", "xfs_info": "xfsprogs", "btrfs": "btrfs-progs",
     "losetup": "mount", "partx": "util-linux", "kpartx": "kpartx", "udevadm": "udev",
     "tee": "coreutils", "truncate": "coreutils",

@@ -8,8 +8,8 @@ from extendctl.size import Size
 from extendctl.transport import Result
 
 PVS_COLUMNS = (
-    "pv_name,pv_uuid,pv_size,dev_size,pe_start,pv_mda_count,pv_mda_size,"
-    "vg_name,vg_uuid,vg_extent_size,vg_free,vg_attr"
+    "pv_name,pv_uuid,pv_major,pv_minor,pv_size,pv_free,pv_attr,dev_size,pe_start,pv_mda_count,"
+    "pv_mda_size,vg_name,vg_uuid,vg_extent_size,vg_free,vg_attr"
 )
 PLACED_COLUMNS = "lv_name,lv_uuid,lv_size,lv_attr,segtype,stripes,pool_lv,devices"
 
@@ -20,7 +20,10 @@ class PhysicalVolume:
 
     name: str
     uuid: str
+    dev: str
     size: Size
+    free: Size
+    attr: str
     device_size: Size
     start: Size
     reserve: Size  # a second metadata area at its end
@@ -47,6 +50,39 @@ class Placed:
     stripes: int
     pool: str
     devices: frozenset[str]
+    hidden: bool  # a part of another volume, which lvs writes in brackets
+
+
+@dataclass(frozen=True, slots=True)
+class LvmMapping:
+    """What device mapper's name and UUID tell of a mapping that LVM has made.
+
+    `layer` is LVM's suffix for what is not a volume that anybody uses: tpool, tdata, real, cow.
+    """
+
+    group: str
+    group_uuid: str
+    volume: str
+    uuid: str
+    layer: str = ""
+
+    @property
+    def whole(self) -> str:
+        """`group/volume`."""
+        return f"{self.group}/{self.volume}"
+
+    @property
+    def hidden(self) -> bool:
+        """True for a part of a volume; an origin and a snapshot are volumes in two layers."""
+        if self.layer:
+            return self.layer not in {"real", "cow"}
+        return bool(_RESERVED.search(self.volume))
+
+
+_RESERVED = re.compile(
+    r"_([cpt]?(data|meta)|corig|wcorig|cpool|cvol|mimage|mlog|rimage|rmeta|vdata|vorigin|imeta|iorig)"
+    r"(_\d+)?$|^pvmove\d+$|_pmspare$"
+)  # lvm2, lib/misc/lvm-string.c: names that nobody else may give
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +146,44 @@ class NodeRecord:
     startup: str
 
 
+def lvm_mapping(name: str | None, uuid: str | None) -> LvmMapping | None:
+    """Device mapper's `group-volume` and `LVM-...` of a mapping; None when it is not LVM's.
+
+    A hyphen in a name is doubled; both UUIDs are written without theirs (libdm-deptree, lvm2).
+    """
+    match = re.fullmatch(r"LVM-(\w{32})(\w{32})(?:-(\w+))?", uuid or "")
+    if match is None:
+        return None
+    parts = [""]
+    for piece in re.findall(r"--|-|[^-]+", name or ""):
+        if piece == "-":
+            parts.append("")
+        else:
+            parts[-1] += "-" if piece == "--" else piece
+    if len(parts) < 2:
+        return None
+    group_uuid, volume_uuid = (_hyphenated(match[number]) for number in (1, 2))
+    return LvmMapping(parts[0], group_uuid, parts[1], volume_uuid, match[3] or "")
+
+
+def _hyphenated(uuid: str) -> str:
+    inner = (uuid[at : at + 4] for at in range(6, 26, 4))
+    return "-".join((uuid[:6], *inner, uuid[26:]))
+
+
 def physical_volumes(result: Result) -> dict[str, PhysicalVolume]:
-    """`pvs --reportformat json` with PVS_COLUMNS, by device path."""
+    """`pvs --reportformat json` with PVS_COLUMNS, by device number; -1:-1 of a missing one."""
     found = {}
     for row in _rows(result, "pv"):
         mda = int(row["pv_mda_size"] or 0)
-        found[row["pv_name"]] = PhysicalVolume(
+        dev = f"{row['pv_major']}:{row['pv_minor']}"
+        found[dev] = PhysicalVolume(
             name=row["pv_name"],
             uuid=row["pv_uuid"],
+            dev=dev,
             size=int(row["pv_size"]),
+            free=int(row["pv_free"] or 0),
+            attr=row["pv_attr"],
             device_size=int(row["dev_size"]),
             start=int(row["pe_start"] or 0),
             reserve=mda if int(row["pv_mda_count"] or 0) > 1 else 0,
@@ -148,6 +213,7 @@ def placed(result: Result) -> dict[str, Placed]:
             stripes=max(1, int(row["stripes"] or 1)),
             pool=row["pool_lv"],
             devices=frozenset(devices),
+            hidden=row["lv_name"].startswith("["),
         )
     return found
 

@@ -28,17 +28,21 @@ class Question(Generic[T]):
     stdin: bytes = b""
     accept: frozenset[int] = frozenset({0})
 
+    seconds = 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Deed:
     """A command that changes something; it is absolute and harmless to repeat.
 
     With `expects`, its standard output must be that word: multipathd says no with exit status 0.
+    `seconds` is for what must not be ended early, whatever the host's limit for a command is.
     """
 
     argv: tuple[str, ...]
     stdin: bytes = b""
     expects: str | None = None
+    seconds: float = 0.0
 
     root = True
 
@@ -138,13 +142,13 @@ class Host:
         if self._watcher is not None:
             self._watcher.after(self.name, deed, result)
 
-    def dressed(self, argv: Sequence[str], *, root: bool) -> tuple[str, ...]:
+    def dressed(self, argv: Sequence[str], *, root: bool, seconds: float = 0.0) -> tuple[str, ...]:
         """Argv as it travels: sudo first, then a clean environment and a time limit.
 
         An unprivileged `timeout` could not end a root process, hence the order; sshd may drop
         variables, hence `env`.
         """
-        limit = f"{self.config.command_timeout:g}"
+        limit = f"{max(self.config.command_timeout, seconds):.15g}"
         words = ("env", "LC_ALL=C", PATH, "timeout", "-k", "5", limit, *argv)
         return ("sudo", "-n", *words) if root and self.uses_sudo else words
 
@@ -159,8 +163,9 @@ class Host:
         return self._is_root or self.config.become == "sudo"
 
     def _run(self, command: Question[Any] | Deed) -> Result:
-        words = self.dressed(command.argv, root=command.root)
-        return self._line.run(words, command.stdin, self.config.command_timeout + GRACE)
+        seconds = max(self.config.command_timeout, command.seconds)
+        words = self.dressed(command.argv, root=command.root, seconds=seconds)
+        return self._line.run(words, command.stdin, seconds + GRACE)
 
     def _glance(self, question: Question[Any]) -> None:
         try:
@@ -251,8 +256,12 @@ def why(host: str, argv: Sequence[str], result: Result, user: str | None) -> Fau
     )
 
 
+_SHOWN = 12  # words of a command that a message has room for
+
+
 def _shown(argv: Sequence[str]) -> str:
-    return " ".join(argv) if len(argv) < 12 else " ".join(argv[:12]) + " ..."
+    words = argv if len(argv) < _SHOWN else (*argv[:_SHOWN], "...")
+    return " ".join(words).replace("\n", "\\n")
 
 
 def _line(text: str) -> str:

@@ -4,6 +4,7 @@ This one file is what a reviewer and a sudoers file need. Arguments are argv wor
 at the latest; sizes are absolute bytes; nothing relative and nothing smaller ever goes out.
 """
 
+import re
 from ipaddress import ip_address
 
 from extendctl import block_readings, names, readings
@@ -71,18 +72,9 @@ def physical_volumes() -> Question[dict[str, block_readings.PhysicalVolume]]:
 
 def segments(group: str) -> Question[dict[str, block_readings.Placed]]:
     """A volume group's logical volumes with the devices that they lie on."""
-    return Question(
-        (
-            "lvs",
-            *_REPORT,
-            "-a",
-            "-o",
-            block_readings.PLACED_COLUMNS,
-            names.lvm(group, "volume group"),
-        ),
-        block_readings.placed,
-        root=True,
-    )
+    columns, group = block_readings.PLACED_COLUMNS, names.lvm(group, "volume group")
+    words = ("lvs", *_REPORT, "-a", "-o", columns, group)
+    return Question(words, block_readings.placed, root=True)
 
 
 def partition_table(disk: str) -> Question[block_readings.Table]:
@@ -97,20 +89,9 @@ def mapping(name: str) -> Question[block_readings.CryptMapping]:
 
 def key_fits(key_file: str, device: str) -> Question[int]:
     """Whether a key file on the machine opens a LUKS device; nothing is mapped."""
-    return Question(
-        (
-            "cryptsetup",
-            "open",
-            "--test-passphrase",
-            "--batch-mode",
-            "--key-file",
-            names.path(key_file, "a key file"),
-            _node(device),
-        ),
-        readings.status,
-        root=True,
-        accept=frozenset(range(124)),
-    )
+    key = ("--key-file", names.path(key_file, "a key file"))
+    words = ("cryptsetup", "open", "--test-passphrase", "--batch-mode", *key, _node(device))
+    return Question(words, readings.status, root=True, accept=frozenset(range(124)))
 
 
 def paths() -> Question[dict[str, tuple[str, str, str]]]:
@@ -133,7 +114,7 @@ def node_records(iqn: str) -> Question[tuple[block_readings.NodeRecord, ...]]:
 
 
 def file_size(path: str) -> Question[tuple[str, ...]]:
-    """A file's bytes and type: `size`, `regular file`, resolved links not followed."""
+    """A file's bytes, and its type such as `regular file`; links are not followed."""
     return Question(
         ("stat", "--format", "%s\n%F", names.path(path, "a file")), readings.lines, root=True
     )
@@ -141,20 +122,9 @@ def file_size(path: str) -> Question[tuple[str, ...]]:
 
 def directory(path: str) -> Question[tuple[str, ...]]:
     """Sizes and names of the regular files directly in a directory: `size name` to a line."""
-    return Question(
-        (
-            "find",
-            names.path(path, "a directory"),
-            "-maxdepth",
-            "1",
-            "-type",
-            "f",
-            "-printf",
-            "%s %f\\n",
-        ),
-        readings.lines,
-        root=True,
-    )
+    which = ("-maxdepth", "1", "-type", "f", "-printf", "%s %f\\n")
+    words = ("find", names.path(path, "a directory"), *which)
+    return Question(words, readings.lines, root=True)
 
 
 def filesystem_space(path: str) -> Question[tuple[int, ...]]:
@@ -179,19 +149,8 @@ def create_lv(group: str, volume: str, size: Size, pool: str | None) -> Deed:
     """Make a logical volume of at least `size` bytes, thin when a pool is named."""
     group, volume = names.lvm(group, "volume group"), names.lvm(volume, "logical volume")
     if pool is not None:
-        thin = f"{group}/{names.lvm(pool, 'thin pool')}"
-        return Deed(
-            (
-                "lvcreate",
-                "--yes",
-                "--thin",
-                "--virtualsize",
-                f"{_size(size)}b",
-                "--name",
-                volume,
-                thin,
-            )
-        )
+        thin = ("--name", volume, f"{group}/{names.lvm(pool, 'thin pool')}")
+        return Deed(("lvcreate", "--yes", "--thin", "--virtualsize", f"{_size(size)}b", *thin))
     return Deed(("lvcreate", "--yes", "--size", f"{_size(size)}b", "--name", volume, group))
 
 
@@ -262,15 +221,15 @@ def resize_map(name: str) -> Deed:
     return Deed(("multipathd", "resize", "map", _mapping(name)), expects="ok")
 
 
-def write_partition(disk: str, number: int) -> Deed:
-    """Let a partition reach as far as its disk, in the table; the kernel is told apart.
+def write_partition(disk: str, number: int, sectors: int) -> Deed:
+    """Let a partition have so many of the disk's sectors, in the table; the kernel is told apart.
 
-    An empty start keeps the start. A GPT's backup is moved to the end of the disk on the way.
+    An empty start keeps the start. A GPT's backup is moved to the end of the disk on the way. The
+    number is written out, because newer versions of sfdisk let `+` end on a MiB.
     """
-    return Deed(
-        ("sfdisk", "--no-reread", "--no-tell-kernel", "-N", str(int(number)), _node(disk)),
-        stdin=b", +\n",
-    )
+    quiet = ("--wipe", "never", "--wipe-partitions", "never")
+    words = ("sfdisk", "--no-reread", "--no-tell-kernel", *quiet, "-N", str(int(number)))
+    return Deed((*words, _node(disk)), stdin=f", {_size(sectors)}\n".encode())
 
 
 def tell_partition(disk: str, number: int) -> Deed:
@@ -302,6 +261,52 @@ def resize_luks(name: str, key_file: str | None) -> Deed:
 def resize_pv(device: str) -> Deed:
     """Let a physical volume fill its device."""
     return Deed(("pvresize", "--yes", _node(device)))
+
+
+def rest_swap(uuid: str, priority: int | None) -> Deed:
+    """Note, until the next boot, that swap space is switched off only for a while.
+
+    Whoever comes after a cut line finds it there and switches it on again. None takes it back.
+    """
+    if not _UUID.fullmatch(uuid):
+        raise ValueError(f"not a UUID: {uuid!r}")
+    note = b"" if priority is None else b"%d\n" % priority
+    return Deed(("tee", f"/run/extendctl-swap-{uuid}"), stdin=note)
+
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+
+
+def stop_swap(device: str) -> Deed:
+    """Take what is in swap space back into memory."""
+    return Deed(("swapoff", _node(device)), seconds=_HOURS)
+
+
+def make_swap(device: str, uuid: str, label: str) -> Deed:
+    """Let swap space that is not in use fill its device, under the names that it had."""
+    if not _UUID.fullmatch(uuid) or not label.isprintable() or label.startswith("-"):
+        raise ValueError(f"not the names of a swap space: {uuid!r}, {label!r}")
+    named = ("--label", label) if label else ()
+    return Deed(("mkswap", "--uuid", uuid, *named, _node(device)))
+
+
+def start_swap(device: str, priority: int) -> Deed:
+    """Take swap space into use; a priority below zero is one that the kernel chose."""
+    chosen = ("--priority", str(int(priority))) if priority >= 0 else ()
+    return Deed(("swapon", *chosen, _node(device)))
+
+
+def check_ext4(device: str) -> Deed:
+    """Check an unmounted ext2/3/4, and mend what can be mended without asking."""
+    return Deed(("e2fsck", "-f", "-p", _node(device)), seconds=_HOURS)
+
+
+def grow_idle_ext4(device: str) -> Deed:
+    """Let an unmounted ext2/3/4 fill its device. It may move blocks and must not be cut short."""
+    return Deed(("resize2fs", _node(device)), seconds=_HOURS)
+
+
+_HOURS = 24 * 3600.0
 
 
 def grow_ext4(device: str) -> Deed:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from extendctl.size import Size
 
 TOOLS = (
-    "blkid", "btrfs", "cryptsetup", "dumpe2fs", "iscsiadm", "kpartx", "losetup", "lvcreate",
-    "lvextend", "lvs", "mkdir", "multipathd", "partx", "pvresize", "resize2fs", "sfdisk", "stat",
-    "sudo", "targetcli", "tee", "timeout", "truncate", "udevadm", "xfs_growfs", "xfs_info",
+    "blkid", "btrfs", "cryptsetup", "dumpe2fs", "e2fsck", "iscsiadm", "kpartx", "losetup",
+    "lvcreate", "lvextend", "lvs", "mkdir", "mkswap", "multipathd", "partx", "pvresize",
+    "resize2fs", "sfdisk", "stat", "sudo", "swapoff", "swapon", "targetcli", "tee", "timeout",
+    "truncate", "udevadm", "xfs_growfs", "xfs_info",
 )  # fmt: skip
 
 HOST_SCRIPT = (
@@ -26,6 +27,9 @@ get /proc/sys/kernel/random/boot_id; say boot-id "$value"
 while read -r key value; do
   case $key in CapBnd:) say bounding "$value";; Uid:) say uid "${value%%	*}";; esac
 done < /proc/self/status
+while read -r key value unit; do
+  case $key in MemAvailable:) say available "$value";; esac
+done < /proc/meminfo
 for tool in """
     + " ".join(TOOLS)
     + r"""; do
@@ -66,8 +70,20 @@ for node in /sys/fs/btrfs/*/devices/*; do
   [ -e "$node" ] || continue
   pool=${node#/sys/fs/btrfs/}; say btrfs "${pool%%/*}" "${node##*/}"
 done
-while IFS= read -r line; do say mount "$line"; done < /proc/self/mountinfo
+while IFS= read -r line; do
+  say mount "$line"
+  case $line in *" - btrfs "*)
+    source=${line##* - btrfs }; source=${source%% *}
+    for node in /sys/fs/btrfs/*/devices/*; do
+      [ "$source" -ef "/dev/${node##*/}" ] && say alias "$source" "${node##*/}"
+    done;;
+  esac
+done < /proc/self/mountinfo
 while IFS= read -r line; do say swap "$line"; done < /proc/swaps
+for node in /run/extendctl-swap-*; do
+  [ -s "$node" ] || continue
+  get "$node"; say resting "${node#/run/extendctl-swap-}" "$value"
+done
 say end
 """
 )
@@ -122,6 +138,16 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class Swap:
+    """A line of /proc/swaps, in bytes; the page with its header is not counted there."""
+
+    path: str
+    size: Size
+    used: Size
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A device's iSCSI session: the target and the portal that it is logged in to."""
 
@@ -143,13 +169,16 @@ class HostFacts:
     tools: Mapping[str, str] = field(default_factory=dict)
     blocks: Mapping[str, Block] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
-    swaps: Mapping[str, Size] = field(default_factory=dict)  # path: bytes
+    available: Size = 0  # memory that could be had without swapping
+    swaps: tuple[Swap, ...] = ()
+    resting: Mapping[str, int] = field(default_factory=dict)  # UUID of swap space: its priority
     sessions: tuple["Session", ...] = ()
     btrfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # uuid: device names
+    aliases: Mapping[str, str] = field(default_factory=dict)  # a path in /dev: device name
 
     def by_path(self, path: str) -> Block | None:
         """The device behind a path in /dev, also /dev/mapper/NAME and /dev/VG/LV."""
-        name = path.removeprefix("/dev/")
+        name = self.aliases.get(path) or path.removeprefix("/dev/")
         if name.startswith("mapper/"):
             return self._mapping(name.removeprefix("mapper/"))
         if name.count("/") == 1:
@@ -174,9 +203,15 @@ class HostFacts:
         block = self.by_path(source)
         return block is not None and block.name in members
 
-    def swapped_on(self, block: Block) -> bool:
-        """True when the device is in use as swap space."""
-        return any(self.by_path(path) == block for path in self.swaps)
+    def swap_on(self, block: Block) -> Swap | None:
+        """The swap space on a device, when it is in use."""
+        return next((one for one in self.swaps if self.by_path(one.path) == block), None)
+
+    def in_use(self, block: Block) -> bool:
+        """True when something stands on a device, in the eyes of the kernel."""
+        held = block.holders or self.mounts_of(block) or self.swap_on(block)
+        children = (self.blocks[name] for name in block.children if name in self.blocks)
+        return bool(held) or any(self.in_use(child) for child in children)
 
 
 class Garbled(ValueError):
@@ -200,9 +235,12 @@ def host_facts(text: str) -> HostFacts:
         tools={row[0]: row[1] for row in facts.get("tool", ()) if len(row) > 1},
         blocks=_blocks(facts),
         mounts=tuple(_mounts(facts.get("mount", ()))),
-        swaps=dict(_swaps(facts.get("swap", ()))),
+        available=int(_one(facts, "available") or 0) * 1024,
+        swaps=tuple(_swaps(facts.get("swap", ()))),
+        resting={row[0]: int(row[1]) for row in facts.get("resting", ()) if len(row) > 1},
         sessions=tuple(Session(*row[:4]) for row in facts.get("session", ()) if len(row) > 3),
         btrfs=_grouped(facts.get("btrfs", ())),
+        aliases={row[0]: row[1] for row in facts.get("alias", ()) if len(row) > 1},
     )
 
 
@@ -266,12 +304,13 @@ _ATTRIBUTES = (
 )  # fmt: skip
 
 
-def _swaps(rows: Sequence[Sequence[str]]) -> Iterator[tuple[str, Size]]:
-    """/proc/swaps: a heading, then path, type, KiB, ... to a line."""
+def _swaps(rows: Sequence[Sequence[str]]) -> Iterator[Swap]:
+    """/proc/swaps: a heading, then path, type, KiB, KiB in use and priority to a line."""
     for row in rows[1:]:
-        words = row[0].split() if row else []
-        if len(words) > 2 and words[2].isdigit():
-            yield _unescape(words[0]), int(words[2]) * 1024
+        words = "\t".join(row).split()
+        if len(words) > 4 and words[2].isdigit() and words[3].isdigit():
+            size, used = int(words[2]) * 1024, int(words[3]) * 1024
+            yield Swap(_unescape(words[0]), size, used, int(words[4]))
 
 
 def _number(text: str | None) -> int | None:

@@ -32,6 +32,11 @@ def sysfs(*paths: str) -> Question[tuple[str, ...]]:
     return Question(("cat", *paths), readings.lines)
 
 
+def page_size() -> Question[int]:
+    """Bytes of a page of memory, in which swap space is counted."""
+    return Question(("getconf", "PAGESIZE"), lambda result: readings.numbers(result)[0])
+
+
 def version(tool: str) -> Question[tuple[str, ...]]:
     """What a tool says its version is; nothing when it does not tell."""
     flag = _VERSION_FLAGS.get(tool, "--version")

@@ -133,6 +133,9 @@ def _percent(text: str) -> float | None:
     return float(text) if text else None
 
 
+_SPARE = 50  # blocks that resize2fs wants in a last group beyond its tables
+
+
 @dataclass(frozen=True, slots=True)
 class Ext4:
     """An ext2, ext3 or ext4 superblock as dumpe2fs(8) prints it; sizes in blocks unless said."""
@@ -155,18 +158,19 @@ class Ext4:
     def reachable(self, below: Size) -> Size:
         """The bytes that it can span on a device of `below` bytes.
 
-        Whole blocks in whole pages (resize2fs, main.c), and without a last group that could not
-        hold its own tables (the kernel's ext4_resize_fs; e2fsprogs' adjust_fs_info is alike).
+        Whole blocks in whole pages (resize2fs, main.c), and without a last group that could hold
+        its own tables and little else (e2fsprogs, resize2fs.c, adjust_new_size; the kernel's own
+        bound in ext4_resize_fs lies below it).
         """
         page = max(4096, self.block_size)
         blocks = round_down(below, page) // self.block_size
         group, rest = divmod(blocks - self.first_block, self.blocks_per_group)
-        if group and 0 < rest <= self._tables(group):
+        if group and 0 < rest < self._tables(group) + _SPARE:
             blocks -= rest
         return blocks * self.block_size
 
     def _tables(self, group: int) -> int:
-        overhead = 2 + self.inode_blocks_per_group + 1
+        overhead = 2 + self.inode_blocks_per_group
         if self._has_super(group):
             per_block = self.block_size // self.descriptor_size
             overhead += 1 + -(-(group + 1) // per_block) + self.reserved_gdt
@@ -248,14 +252,15 @@ def btrfs_devices(result: Result) -> dict[str, tuple[int, Size]]:
 
 
 def blkid(result: Result) -> dict[str, str]:
-    """`blkid -p -o export DEV`: TYPE, PTTYPE and the like; empty when there is nothing known.
+    r"""`blkid -p -o export DEV`: TYPE, PTTYPE and the like; empty when there is nothing known.
 
-    blkid(8) exits 2 for an empty device and 8 for one with contradicting signatures.
+    blkid(8) exits 2 for an empty device and 8 for one with contradicting signatures. It writes a
+    backslash before whatever a shell would not take as it is: `LABEL=my\ swap`.
     """
     if result.status == 8:
         return {"TYPE": "ambivalent"}
     pairs = [line.partition("=") for line in result.stdout.splitlines()]
-    return {key: value for key, equals, value in pairs if equals}
+    return {key: re.sub(r"\\(.)", r"\1", value) for key, equals, value in pairs if equals}
 
 
 def numbers(result: Result) -> tuple[int, ...]:

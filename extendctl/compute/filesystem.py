@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from extendctl import phrasebook, questions, readings
 from extendctl.ability import CAP_SYS_RESOURCE
 from extendctl.compute.site import OnHost, Site
+from extendctl.compute.stuck import StuckLayer
 from extendctl.errors import Refused
 from extendctl.probe import Block, Mount
 from extendctl.size import TIB, Size, round_down
@@ -76,8 +77,8 @@ class Ext4Layer(Mounted):
             message = f"the ext4 at {self.point} on {self.host} lacks `64bit`: 16 TiB at most"
             found.append(self.no(message, "convert it offline: resize2fs -b"))
         if "sparse_super2" in block.features:
-            message = f"the ext4 at {self.point} has sparse_super2, which cannot grow online"
-            found.append(self.no(message))
+            message = f"the ext4 at {self.point} on {self.host} has sparse_super2"
+            found.append(self.no(message, "such a filesystem grows only while unmounted"))
         bounding = self.machine.ask(questions.facts()).bounding
         if not bounding & CAP_SYS_RESOURCE:
             found.append(
@@ -166,6 +167,9 @@ def mounted(site: Site, block: Block, mounts: Sequence[Mount]) -> Iterator[Layer
     if site.options.no_filesystem:
         yield site.skipped(kind, mount.point, "left alone, as asked by --no-filesystem")
         return
+    if _renamed(site, block, mount):
+        yield _under_an_old_name(site, block, mount, kind)
+        return
     common = (site.machine, site.anchor, block, mount.point, mount.read_only)
     if mount.fstype in _EXT:
         yield Ext4Layer(*common)
@@ -175,6 +179,26 @@ def mounted(site: Site, block: Block, mounts: Sequence[Mount]) -> Iterator[Layer
         yield BtrfsLayer(*common)
     else:
         yield site.skipped(kind, mount.point, f"{mount.fstype} cannot be grown by this program")
+
+
+def _renamed(site: Site, block: Block, mount: Mount) -> bool:
+    """True when it is mounted under a name that its device does not have any more (lvrename).
+
+    Both resize2fs and xfs_growfs then fail, with words about other things.
+    """
+    old = mount.source.startswith("/dev/mapper/") and block.dm_name is not None
+    return old and mount.fstype != "btrfs" and site.facts.by_path(mount.source) != block
+
+
+def _under_an_old_name(site: Site, block: Block, mount: Mount, kind: str) -> StuckLayer:
+    message = (
+        f"{mount.point} on {site.machine.name} was mounted as {mount.source}, which is called "
+        f"{block.path} now, and so the tools do not find it"
+    )
+    return StuckLayer(
+        site.machine, site.anchor, mount.point, kind, mount.point, block, block, message,
+        "mount it anew, or give the device its old name back",
+    )  # fmt: skip
 
 
 def _writable(mounts: Sequence[Mount]) -> Mount:

@@ -1,25 +1,19 @@
 """A Linux host: find the volume by its identity, then climb what stands on it."""
 
-import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from extendctl import phrasebook, questions
-from extendctl.compute.filesystem import Mounted, mounted
+from extendctl import questions
+from extendctl.compute.climb import Found, climb
+from extendctl.compute.filesystem import Mounted
 from extendctl.compute.loop import LoopLayer
-from extendctl.compute.luks import LuksLayer
 from extendctl.compute.multipath import MultipathLayer
-from extendctl.compute.partition import PartitionLayer
 from extendctl.compute.scsi import PathLayer
 from extendctl.compute.site import Site
-from extendctl.compute.volume_group import GuestLvLayer, on_device
 from extendctl.errors import Fault, Refused, not_found
 from extendctl.host import Host
 from extendctl.model import GrowOptions, Identity
-from extendctl.probe import Block, HostFacts
-from extendctl.stack import Layer, Obstacle, Skipped, Stack
-
-Found = Layer | Skipped | Obstacle
+from extendctl.probe import Block
+from extendctl.stack import Skipped, Stack
 
 
 @dataclass(frozen=True)
@@ -42,94 +36,6 @@ class LinuxCompute:
         )
 
 
-def climb(site: Site, block: Block) -> Iterator[Found]:
-    """What stands on a device, lowest first, up to what nothing stands on."""
-    mounts = site.facts.mounts_of(block)
-    if mounts:
-        yield from mounted(site, block, mounts)
-    elif site.facts.swapped_on(block):
-        yield site.skipped("swap", block.path, "swap in use is not grown by this version")
-    elif parts := partitions(site.facts, block):
-        yield from _partition(site, block, parts)
-    elif block.holders:
-        yield from _held(site, block)
-    else:
-        yield from _idle(site, block)
-
-
-def partitions(facts: HostFacts, disk: Block) -> list[Block]:
-    """The kernel's devices for a disk's partitions; on a multipath map they are mappings."""
-    held = [facts.blocks[name] for name in disk.holders if name in facts.blocks]
-    mapped = [one for one in held if re.match(r"part\d+-", one.dm_uuid or "")]
-    return [facts.blocks[name] for name in disk.children if name in facts.blocks] or mapped
-
-
-def _partition(site: Site, disk: Block, parts: Sequence[Block]) -> Iterator[Found]:
-    """The last partition that is in use; the others are named and left as they are."""
-    used = [one for one in parts if _in_use(site.facts, one)] or list(parts)
-    numbered = sorted((number_of(one), one.start or 0, one) for one in used)
-    number, _, part = max(numbered, key=lambda row: (row[1], row[0]))
-    for other in parts:
-        if other is not part:
-            reason = f"{part.path} is the one that grows on {disk.path}"
-            yield site.skipped("partition", other.path, reason)
-    yield PartitionLayer(site.machine, site.anchor, disk, part, number)
-    yield from climb(site, part)
-
-
-def _in_use(facts: HostFacts, block: Block) -> bool:
-    return bool(block.holders or facts.mounts_of(block) or facts.swapped_on(block))
-
-
-def number_of(part: Block) -> int:
-    """A partition's number: the kernel's, or the one in its mapping's UUID (`part1-mpath-...`)."""
-    if part.partition is not None:
-        return part.partition
-    match = re.match(r"part(\d+)-", part.dm_uuid or "")
-    return int(match[1]) if match else 0
-
-
-def _held(site: Site, block: Block) -> Iterator[Found]:
-    """What another device is made of: a dm-crypt mapping, a physical volume, something else."""
-    above = next((site.facts.blocks[name] for name in block.holders
-                  if name in site.facts.blocks), None)  # fmt: skip
-    kind = (above.dm_uuid or "").partition("-")[0] if above is not None else ""
-    if above is not None and kind == "CRYPT":
-        name = above.dm_name or above.name
-        yield LuksLayer(
-            site.machine, site.anchor, name, above.name, above.dm_uuid or "", block.path,
-            site.machine.config.luks_keys.get(name),
-        )  # fmt: skip
-        yield from climb(site, above)
-    elif kind == "LVM":
-        yield from _physical_volume(site, block)
-    else:
-        what = above.path if above is not None else block.holders[0]
-        yield site.skipped("device", what, f"what holds {block.path} cannot be grown here")
-
-
-def _physical_volume(site: Site, block: Block) -> Iterator[Found]:
-    for one in on_device(site, block):
-        yield one
-        if isinstance(one, GuestLvLayer):
-            volume = site.facts.by_path(f"/dev/{one.group}/{one.volume}")
-            if volume is not None:
-                yield from climb(site, volume)
-
-
-def _idle(site: Site, block: Block) -> Iterator[Found]:
-    """A device that nothing has open: a filesystem that is not mounted, or nothing at all."""
-    signature = site.machine.ask(phrasebook.signature(block.path))
-    kind = signature.get("TYPE") or signature.get("PTTYPE")
-    if kind is None:
-        return
-    if kind == "LVM2_member":
-        yield from _physical_volume(site, block)
-        return
-    kind = "ext4" if kind in {"ext2", "ext3"} else kind
-    yield site.skipped(kind, block.path, f"{kind} on {block.path} is not in use on this host")
-
-
 def _bottom(site: Site) -> tuple[Block, list[Found]]:
     """The device that stands for the volume on this host, and the layers beneath it."""
     finders = {"wwn": _scsi, "dm-uuid": _mapped, "file": _loop}
@@ -150,7 +56,12 @@ def _scsi(site: Site) -> tuple[Block, list[Found]]:
     maps = [blocks[name] for name in held if (blocks[name].dm_uuid or "").startswith("mpath-")]
     if maps:
         return maps[0], [layer, _map(site, maps[0])]
-    used = [one for one in paths if _in_use(site.facts, one) or one.children]
+    used = [one for one in paths if site.facts.in_use(one)]
+    if len(used) > 1:
+        which = ", ".join(one.path for one in used)
+        message = f"the volume is in use on {site.machine.name} by several names at once: {which}"
+        hint = "they are one disk: use it by one path, or let multipathd make a map of them"
+        raise Refused((Fault("obstacle", message, hint, site.machine.name),))
     return (used or paths)[0], [layer]
 
 

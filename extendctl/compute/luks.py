@@ -10,7 +10,7 @@ from extendctl.errors import Refused
 from extendctl.size import Size, round_down
 from extendctl.stack import Obstacle
 
-_TYPES = frozenset({"LUKS1", "LUKS2"})
+_TYPES = frozenset({"LUKS1", "LUKS2", "PLAIN"})
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,15 @@ class LuksLayer(OnHost):
             message = f"the mapping {self.map} on {self.host} has integrity protection"
             found.append(self.no(message, "cryptsetup cannot resize such a mapping at all"))
         if status.type not in _TYPES:
-            found.append(self.no(f"the mapping {self.map} on {self.host} is {status.type}"))
+            return [*found, self._foreign(status)]
         return [*found, *(self._key() if status.needs_key else ())]
+
+    def _foreign(self, status: CryptMapping) -> Obstacle:
+        """A mapping of another type; without its header cryptsetup says `type: n/a`."""
+        if self.uuid.startswith("CRYPT-LUKS"):
+            message = f"the mapping {self.map} on {self.host} has its header elsewhere"
+            return self.no(message, f"grow it by hand: cryptsetup resize --header FILE {self.map}")
+        return self.no(f"the mapping {self.map} on {self.host} is of the type {status.type}")
 
     def _key(self) -> list[Obstacle]:
         if self.key_file is None:

@@ -1,14 +1,15 @@
 """The last partition of a disk, in its table and in the kernel's eyes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from extendctl import phrasebook, questions
 from extendctl.block_readings import Partition, Table
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
+from extendctl.host import Deed
 from extendctl.probe import Block
-from extendctl.size import MIB, Size
+from extendctl.size import MIB, Size, human
 from extendctl.stack import Obstacle
 
 
@@ -21,7 +22,7 @@ class PartitionLayer(OnHost):
     number: int
 
     kind = "partition"
-    slack: Size = MIB  # tools may end a partition on a MiB
+    slack: Size = 0
 
     @property
     def key(self) -> str:
@@ -44,7 +45,11 @@ class PartitionLayer(OnHost):
         return found[0]
 
     def measure(self) -> Size:
-        """What the kernel gives to whoever stands on it; the table alone is a promise."""
+        """What both the kernel and the table give it; either alone does not survive."""
+        return min(self.kernel(), self.line().size * self.table().sector)
+
+    def kernel(self) -> Size:
+        """What the kernel gives to whoever stands on it."""
         block = f"/sys/class/block/{self.part.name}"
         dev, count = self.machine.ask(questions.sysfs(f"{block}/dev", f"{block}/size"))
         if dev != self.part.dev:
@@ -53,25 +58,27 @@ class PartitionLayer(OnHost):
         return int(count) * 512
 
     def room(self, below: Size) -> Size:
-        table = self.table()
-        return (table.limit(below) - self.line().start) * table.sector
+        """All up to the end; but less than a MiB there is what tools leave when they align."""
+        table, line = self.table(), self.line()
+        left = (table.limit(below) - line.end) * table.sector
+        return line.size * table.sector + (left if left >= MIB else 0)
 
     def grow(self, to: Size) -> None:
         """Write the table if it lags, then let the kernel take it over if that lags."""
-        if self.line().size * self.table().sector + self.slack < to:
-            self.machine.do(phrasebook.write_partition(self.disk.path, self.number))
+        table, line = self.table(), self.line()
+        sectors = to // table.sector
+        if line.size < sectors:
+            self.machine.do(phrasebook.write_partition(self.disk.path, self.number, sectors))
         if not self.disk.dm_uuid:
             self.machine.do(phrasebook.tell_partition(self.disk.path, self.number))
             return
         self.machine.do(phrasebook.settle())
-        if self.measure() + self.slack < to:
+        if self.kernel() < to:
             self.machine.do(phrasebook.remap_partitions(self.disk.path, _delimiter(self)))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
-        found = self.hindered(phrasebook.write_partition(self.disk.path, self.number))
-        tell = phrasebook.tell_partition(self.disk.path, self.number)
-        found += self.hindered(phrasebook.settle() if self.disk.dm_uuid else tell)
         table, line = self.table(), self.line()
+        found = [one for deed in self._deeds(to // table.sector) for one in self.hindered(deed)]
         if table.label not in {"gpt", "dos"}:
             found.append(self.no(f"{self.disk.path} on {self.host} has a {table.label} table"))
         if table.label == "dos" and self.number > 4:
@@ -85,9 +92,18 @@ class PartitionLayer(OnHost):
             for one in behind
         ]
         if table.label == "dos" and line.start * table.sector + to >= (1 << 32) * table.sector:
-            message = f"{self.disk.path} on {self.host} has an MBR table, which ends at 2 TiB"
+            end = human((1 << 32) * table.sector)
+            message = f"{self.disk.path} on {self.host} has an MBR table, which ends at {end}"
             found.append(self.no(message, "convert it to GPT first"))
         return found
+
+    def _deeds(self, sectors: int) -> Iterator[Deed]:
+        yield phrasebook.write_partition(self.disk.path, self.number, sectors)
+        if self.disk.dm_uuid:
+            yield phrasebook.settle()
+            yield phrasebook.remap_partitions(self.disk.path, _delimiter(self))
+        else:
+            yield phrasebook.tell_partition(self.disk.path, self.number)
 
 
 def _number(node: str) -> int:

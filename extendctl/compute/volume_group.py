@@ -1,32 +1,44 @@
 """LVM on the volume: the physical volume, and the one logical volume that takes its gain."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from extendctl import phrasebook
 from extendctl.block_readings import PhysicalVolume, Placed
-from extendctl.compute.site import OnHost, Site
+from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
-from extendctl.probe import Block
-from extendctl.size import Size, human, round_down
-from extendctl.stack import Layer, Obstacle, Skipped
+from extendctl.size import Size, round_down
+from extendctl.stack import Obstacle
 
 _GROWN = frozenset({"linear", "striped"})
+_FLAWS = (
+    (0, "r", "is read-only", "make it writable first"),
+    (1, "-", "may not be resized", "allow it: vgchange --resizeable y"),
+    (2, "x", "is exported", "import it first: vgimport"),
+    (3, "p", "is partial: a physical volume is missing", "mend it first"),
+    (5, "c", "is shared between hosts", "extend it with the cluster's own tools"),
+    (5, "s", "is shared between hosts", "extend it with the cluster's own tools"),
+)
 
 
 @dataclass(frozen=True)
 class PvLayer(OnHost):
-    """A physical volume, known by its LVM UUID."""
+    """A physical volume, known by its device and the UUID of its volume group.
+
+    `uuid` is its own, where it is in no group.
+    """
 
     device: str
-    uuid: str
+    dev: str
+    group_uuid: str
+    uuid: str = ""
 
     kind = "pv"
     slack: Size = 0
 
     @property
     def key(self) -> str:
-        return f"{self.anchor}/pv/{self.uuid}"
+        return f"{self.anchor}/pv/{self.group_uuid or self.uuid}"
 
     @property
     def name(self) -> str:
@@ -34,11 +46,16 @@ class PvLayer(OnHost):
 
     def row(self) -> PhysicalVolume:
         """What pvs says of it. Refused when another has taken its place."""
-        row = physical_volume(self.machine.ask(phrasebook.physical_volumes()), self.device)
-        if row is None or row.uuid != self.uuid:
-            message = f"{self.device} on {self.host} is no longer the physical volume {self.uuid}"
+        row = self.rows().get(self.dev)
+        known = self.group_uuid or self.uuid
+        if row is None or known not in {row.group_uuid, row.uuid}:
+            message = f"{self.device} on {self.host} is no longer the physical volume that it was"
             raise Refused((self.no(message, "run the command again"),))
         return row
+
+    def rows(self) -> dict[str, PhysicalVolume]:
+        """All physical volumes of the machine, by device number."""
+        return self.machine.ask(phrasebook.physical_volumes())
 
     def measure(self) -> Size:
         return self.row().size
@@ -50,18 +67,14 @@ class PvLayer(OnHost):
         self.machine.do(phrasebook.resize_pv(self.device))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
-        found = self.hindered(phrasebook.resize_pv(self.device))
+        return [*self.hindered(phrasebook.resize_pv(self.device)), *self.flaws()]
+
+    def flaws(self) -> Iterator[Obstacle]:
+        """What in its volume group stands against any change (vgs(8), vg_attr)."""
         row = self.row()
-        flaws = {2: ("x", "exported"), 3: ("p", "partial: a physical volume is missing")}
-        flaws |= {0: ("r", "read-only")}
-        for place, (letter, words) in flaws.items():
+        for place, letter, words, hint in _FLAWS:
             if row.group_attr[place : place + 1] == letter:
-                message = f"the volume group {row.group} on {self.host} is {words}"
-                found.append(self.no(message, "mend it first"))
-        if row.group_attr[5:6] in {"c", "s"}:
-            message = f"the volume group {row.group} on {self.host} is shared between hosts"
-            found.append(self.no(message, "extend it with the cluster's own tools"))
-        return found
+                yield self.no(f"the volume group {row.group} on {self.host} {words}", hint)
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,8 @@ class GuestLvLayer(OnHost):
     """A logical volume in the host's volume group.
 
     It grows by what its physical volume gains, so that space left free on purpose stays free; with
-    `fill` it takes all that is free.
+    `fill` it takes all that is free. `chosen` means that somebody named it, and so others may
+    stand on the physical volume beside it.
     """
 
     group: str
@@ -77,6 +91,7 @@ class GuestLvLayer(OnHost):
     uuid: str
     pv: PvLayer
     fill: bool
+    chosen: bool
 
     kind = "guest-lv"
     slack: Size = 0
@@ -89,9 +104,13 @@ class GuestLvLayer(OnHost):
     def name(self) -> str:
         return f"{self.group}/{self.volume}"
 
+    def rows(self) -> dict[str, Placed]:
+        """All logical volumes of the group."""
+        return self.machine.ask(phrasebook.segments(self.group))
+
     def row(self) -> Placed:
         """What lvs says of it. Refused when another has taken its name."""
-        row = self.machine.ask(phrasebook.segments(self.group)).get(self.volume)
+        row = self.rows().get(self.volume)
         if row is None or row.uuid != self.uuid:
             message = f"{self.name} on {self.host} is no longer the logical volume {self.uuid}"
             raise Refused((self.no(message, "run the command again"),))
@@ -102,55 +121,51 @@ class GuestLvLayer(OnHost):
 
     def room(self, below: Size) -> Size:
         row, pv = self.row(), self.pv.row()
-        gain = max(0, below - pv.size) + (pv.group_free if self.fill else 0)
-        return row.size + round_down(gain, pv.extent * row.stripes)
+        gain = max(0, below - pv.size)
+        wanted = gain + (pv.group_free if self.fill else 0)
+        if row.stripes > 1:
+            wanted = min(wanted, row.stripes * self._each(row.stripes, pv, gain))
+        return row.size + round_down(wanted, pv.extent * row.stripes)
+
+    def _each(self, stripes: int, pv: PhysicalVolume, gain: Size) -> Size:
+        """What every stripe can take: each needs a physical volume of its own."""
+        mates = (one for one in self.pv.rows().values() if one.group_uuid == pv.group_uuid)
+        free = sorted((one.free + (gain if one == pv else 0) for one in mates), reverse=True)
+        return round_down(free[stripes - 1], pv.extent) if len(free) >= stripes else 0
 
     def grow(self, to: Size) -> None:
         self.machine.do(phrasebook.extend_lv(self.group, self.volume, to))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         found = self.hindered(phrasebook.extend_lv(self.group, self.volume, to))
-        row = self.row()
+        row, pv = self.row(), self.pv.row()
+        if pv.reachable(pv.device_size) <= pv.size:
+            found += self.pv.flaws()  # it is full, and so nobody asks it
+        return [*found, *self._own(row, pv), *self._beside(row, pv)]
+
+    def _own(self, row: Placed, pv: PhysicalVolume) -> Iterator[Obstacle]:
         if row.attr[:1] in {"o", "O"}:
             message = f"{self.name} on {self.host} has a thick snapshot, and is active"
-            found.append(self.no(message, "remove the snapshot first"))
-        return found
+            yield self.no(message, "remove the snapshot first")
+        if row.segtype not in _GROWN:
+            hint = "name another with --grow-lv; without it the space stays free in the group"
+            yield self.no(f"{self.name} on {self.host} is of the type {row.segtype}", hint)
+        if row.attr[4:5] in {"s", "S"}:
+            hint = f"find out why; `dmsetup resume` on {self.host}"
+            yield self.no(f"{self.name} on {self.host} is suspended", hint)
+        if pv.attr[:1] != "a":
+            message = f"nothing may be allocated on the physical volume {pv.name} on {self.host}"
+            yield self.no(message, f"allow it: pvchange --allocatable y {pv.name}")
+
+    def _beside(self, row: Placed, pv: PhysicalVolume) -> Iterator[Obstacle]:
+        """Logical volumes that are not active, and so were not seen when this one was found."""
+        others = [] if self.chosen else _on(pv, self.rows().values())
+        names = [f"{self.group}/{one.name}" for one in others if one.name != row.name]
+        if names:
+            message = f"{self.name} is not alone on {pv.name} on {self.host}: {', '.join(names)}"
+            yield self.no(message, f"say which one grows, for example --grow-lv {self.name}")
 
 
-def physical_volume(rows: dict[str, PhysicalVolume], path: str) -> PhysicalVolume | None:
-    """The row of a device, which pvs names as it likes best."""
-    return rows.get(path)
-
-
-def on_device(site: Site, block: Block) -> Iterator[Layer | Skipped]:
-    """The physical volume on a device and the logical volume that grows with it."""
-    rows = site.machine.ask(phrasebook.physical_volumes())
-    row = next((one for one in rows.values() if site.facts.by_path(one.name) == block), None)
-    if row is None:
-        yield site.skipped("pv", block.path, f"LVM does not know a volume on {block.path}")
-        return
-    pv = PvLayer(site.machine, site.anchor, row.name, row.uuid)
-    yield pv
-    if row.group:
-        yield from _volume(site, pv, row)
-
-
-def _volume(site: Site, pv: PvLayer, row: PhysicalVolume) -> Iterator[Layer | Skipped]:
-    rows = site.machine.ask(phrasebook.segments(row.group)).values()
-    on_it = [one for one in rows if row.name in one.devices]
-    wanted = site.options.grow_lv
-    chosen = [one for one in on_it if wanted in {None, f"{row.group}/{one.name}"}]
-    if len(chosen) != 1:
-        names = ", ".join(f"{row.group}/{one.name}" for one in on_it) or "none"
-        why = f"its logical volumes are {names}: say which one grows with --grow-lv"
-        free = f"{human(row.group_free)} are free in {row.group}"
-        yield site.skipped("guest-lv", row.group, f"growth stops at {pv.device}: {why}; {free}")
-        return
-    volume = chosen[0]
-    if volume.segtype not in _GROWN:
-        reason = f"{volume.segtype} is not grown here; the space is free in {row.group}"
-        yield site.skipped("guest-lv", f"{row.group}/{volume.name}", reason)
-        return
-    yield GuestLvLayer(
-        site.machine, site.anchor, row.group, volume.name, volume.uuid, pv, site.options.fill
-    )
+def _on(pv: PhysicalVolume, rows: Iterable[Placed]) -> list[Placed]:
+    """The logical volumes that have extents on a physical volume, but for hidden parts."""
+    return [one for one in rows if pv.name in one.devices and not one.hidden]

@@ -1,0 +1,151 @@
+"""Climb what stands on a device, lowest first, by what the kernel shows of it."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from extendctl import phrasebook
+from extendctl.compute import lvm
+from extendctl.compute.filesystem import mounted
+from extendctl.compute.idle_ext4 import IdleExt4Layer
+from extendctl.compute.luks import LuksLayer
+from extendctl.compute.partition import PartitionLayer
+from extendctl.compute.site import Site
+from extendctl.compute.stuck import StuckLayer
+from extendctl.compute.swap import SwapLayer
+from extendctl.probe import Block, HostFacts
+from extendctl.stack import Layer, Obstacle, Skipped
+
+Found = Layer | Skipped | Obstacle
+
+_CLOSED = {"crypto_LUKS": "luks", "LVM2_member": "pv", "swap": "swap"}
+_EXT = frozenset({"ext2", "ext3", "ext4"})
+_NEVER = {
+    "zfs_member": "ZFS", "linux_raid_member": "a software RAID", "bcache": "bcache",
+    "drbd": "DRBD", "ceph_bluestore": "Ceph", "VMFS_volume_member": "VMFS",
+}  # fmt: skip
+
+
+def climb(site: Site, block: Block) -> Iterator[Found]:
+    """What stands on a device, lowest first, up to what nothing stands on."""
+    mounts = site.facts.mounts_of(block)
+    if mounts:
+        yield from mounted(site, block, mounts)
+    elif site.facts.swap_on(block):
+        yield _swap(site, block)
+    elif parts := partitions(site.facts, block):
+        yield from _partition(site, block, parts)
+    elif block.holders:
+        yield from _held(site, block)
+    else:
+        yield from _idle(site, block)
+
+
+def partitions(facts: HostFacts, disk: Block) -> list[Block]:
+    """The kernel's devices for a disk's partitions; on a multipath map they are mappings."""
+    held = [facts.blocks[name] for name in disk.holders if name in facts.blocks]
+    mapped = [one for one in held if re.match(r"part\d+-", one.dm_uuid or "")]
+    return [facts.blocks[name] for name in disk.children if name in facts.blocks] or mapped
+
+
+def number_of(part: Block) -> int:
+    """A partition's number: the kernel's, or the one in its mapping's UUID (`part1-mpath-...`)."""
+    if part.partition is not None:
+        return part.partition
+    match = re.match(r"part(\d+)-", part.dm_uuid or "")
+    return int(match[1]) if match else 0
+
+
+def _partition(site: Site, disk: Block, parts: Sequence[Block]) -> Iterator[Found]:
+    """The last partition that is in use; the others are named and left as they are.
+
+    If it is not the last in the table, it says so itself: an unused one behind it does not grow.
+    """
+    used = [one for one in parts if site.facts.in_use(one)] or list(parts)
+    if len(used) > 1 and not site.facts.in_use(used[0]):
+        reason = "none of its partitions is in use on this host, so that none is grown"
+        yield site.skipped("partition", disk.path, reason)
+        return
+    part = max(used, key=lambda one: (one.start or 0, number_of(one)))
+    for other in parts:
+        if other is not part:
+            reason = f"{part.path} is the one that grows on {disk.path}"
+            yield site.skipped("partition", other.path, reason)
+    yield PartitionLayer(site.machine, site.anchor, disk, part, number_of(part))
+    yield from climb(site, part)
+
+
+def _held(site: Site, block: Block) -> Iterator[Found]:
+    """What another device is made of: a dm-crypt mapping, a physical volume, something else."""
+    above = next((site.facts.blocks[name] for name in block.holders
+                  if name in site.facts.blocks), None)  # fmt: skip
+    kind = "" if above is None else (above.dm_uuid or "")
+    if above is None:
+        yield site.skipped("device", block.holders[0], f"what holds {block.path} is not known")
+    elif re.match("CRYPT-(LUKS|PLAIN)", kind):
+        yield _mapping(site, above, block)
+        yield from climb(site, above)
+    elif kind.startswith("CRYPT-INTEGRITY"):
+        yield _integrity(site, above, block)
+    elif kind.startswith("LVM-"):
+        yield from _volume_group(site, lvm.active(site, block))
+    else:
+        reason = f"it holds {block.path}, and cannot be grown by this program"
+        yield site.skipped("device", above.path, reason)
+
+
+def _mapping(site: Site, above: Block, below: Block) -> LuksLayer:
+    name = above.dm_name or above.name
+    key_file = site.machine.config.luks_keys.get(name)
+    uuid = above.dm_uuid or ""
+    return LuksLayer(site.machine, site.anchor, name, above.name, uuid, below.path, key_file)
+
+
+def _integrity(site: Site, above: Block, below: Block) -> StuckLayer:
+    """LUKS2 with integrity: `cryptsetup resize` says "Unsupported parameters"."""
+    name = (above.dm_name or above.name).removesuffix("_dif")
+    message = f"the mapping {name} on {site.machine.name} has integrity protection"
+    hint = "cryptsetup cannot resize such a mapping at all"
+    return StuckLayer(
+        site.machine, site.anchor, name, "luks", name, above, below, message, hint
+    )  # fmt: skip
+
+
+def _volume_group(site: Site, climbed: lvm.Climbed) -> Iterator[Found]:
+    yield from climbed.found
+    if climbed.above is not None:
+        yield from climb(site, climbed.above)
+
+
+def _swap(site: Site, block: Block) -> Found:
+    if site.options.no_filesystem:
+        return site.skipped("swap", block.path, "left alone, as asked by --no-filesystem")
+    return SwapLayer(site.machine, site.anchor, block)
+
+
+def _idle(site: Site, block: Block) -> Iterator[Found]:
+    """A device that nothing has open: a filesystem that is not mounted, or nothing at all."""
+    signature = site.machine.ask(phrasebook.signature(block.path))
+    kind, uuid = signature.get("TYPE") or signature.get("PTTYPE"), signature.get("UUID", "")
+    if kind is None:
+        return
+    if kind == "LVM2_member":
+        yield from _volume_group(site, lvm.idle(site, block))
+    elif kind == "swap" and uuid in site.facts.resting:
+        yield _swap(site, block)
+    elif kind in _EXT:
+        yield _idle_ext4(site, block, uuid)
+    elif kind in _NEVER:
+        reason = f"{_NEVER[kind]} on {block.path} cannot be grown by this program"
+        yield site.skipped(kind, block.path, reason)
+    else:
+        reason = f"{kind} on {block.path} is not in use on this host"
+        yield site.skipped(_CLOSED.get(kind, kind), block.path, reason)
+
+
+def _idle_ext4(site: Site, block: Block, uuid: str) -> Found:
+    if site.options.no_filesystem:
+        return site.skipped("ext4", block.path, "left alone, as asked by --no-filesystem")
+    if not site.options.offline:
+        reason = f"ext4 on {block.path} is not mounted on this host; --offline checks and grows it"
+        return site.skipped("ext4", block.path, reason)
+    return IdleExt4Layer(site.machine, site.anchor, block, uuid)

@@ -1,0 +1,67 @@
+"""An ext2, ext3 or ext4 that is not mounted: checked, then grown, where that was asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from extendctl import phrasebook, questions, readings
+from extendctl.compute.site import OnHost
+from extendctl.errors import Refused
+from extendctl.probe import Block
+from extendctl.size import Size
+from extendctl.stack import Obstacle, ToolFailed
+
+
+@dataclass(frozen=True)
+class IdleExt4Layer(OnHost):
+    """The filesystem `uuid` on a device that nothing has open (`--offline`)."""
+
+    block: Block
+    uuid: str
+
+    kind = "ext4"
+    slack: Size = 16 << 20  # as for a mounted one
+
+    @property
+    def key(self) -> str:
+        return f"{self.anchor}/ext4/{self.uuid}"
+
+    @property
+    def name(self) -> str:
+        return self.block.path
+
+    def superblock(self) -> readings.Ext4:
+        """The superblock. Refused when it has been mounted meanwhile."""
+        facts = self.machine.ask(questions.facts())
+        block = facts.blocks.get(self.block.name)
+        if block is None or block.dev != self.block.dev or facts.in_use(block):
+            message = f"{self.name} on {self.host} is in use now, or has become another device"
+            raise Refused((self.no(message, "run the command again"),))
+        return self.machine.ask(phrasebook.ext4(self.block.path))
+
+    def measure(self) -> Size:
+        return self.superblock().size
+
+    def room(self, below: Size) -> Size:
+        return self.superblock().reachable(below)
+
+    def grow(self, to: Size) -> None:
+        """Check it, as resize2fs demands, then grow it.
+
+        E2fsck exits 1 when it has mended something, which is well; what it could not mend is told
+        in its words when resize2fs refuses.
+        """
+        complaint: ToolFailed | None = None
+        try:
+            self.machine.do(phrasebook.check_ext4(self.block.path))
+        except ToolFailed as failure:
+            complaint = failure
+        try:
+            self.machine.do(phrasebook.grow_idle_ext4(self.block.path))
+        except ToolFailed as failure:
+            raise complaint or failure from failure
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        return [
+            *self.hindered(phrasebook.check_ext4(self.block.path)),
+            *self.hindered(phrasebook.grow_idle_ext4(self.block.path)),
+        ]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from extendctl import names, phrasebook
 from extendctl.backends import Source, lv
 from extendctl.config import BackendConfig
+from extendctl.errors import Fault, Refused
 from extendctl.host import Host
 from extendctl.model import Capability, Identity, PoolUsage
-from extendctl.size import Size
+from extendctl.size import Size, human, round_up
 from extendctl.stack import Trunk
 
 
@@ -54,10 +55,28 @@ class LvmBackend:
         return [
             Source(row.name, f"lv:{row.uuid}", row.size, row.segtype)
             for row in rows.values()
-            if row.segtype in {"linear", "striped", "thin", "raid1"} and row.attr[:1] not in "stT"
+            if row.segtype in {"linear", "striped", "thin", "raid1"} and row.attr[:1] in "-oOVrRm"
         ]
 
     def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:
         names.lvm(name, "logical volume")
+        faults = self._taken(name) + ([] if self.config.pool else self._space(size))
+        if faults:
+            raise Refused(faults)
         self.machine.do(phrasebook.create_lv(self.group, name, size, self.config.pool))
         return name
+
+    def _taken(self, name: str) -> list[Fault]:
+        if name not in self.machine.ask(phrasebook.logical_volumes(self.group)):
+            return []
+        message = f"there is a logical volume {self.group}/{name} on {self.machine.name} already"
+        hint = "import it, or choose another name"
+        return [Fault("obstacle", message, hint, self.machine.name)]
+
+    def _space(self, size: Size) -> list[Fault]:
+        group = lv.usage(self.machine, self.group)
+        if round_up(size, group.unit) <= group.free:
+            return []
+        message = f"the volume group {self.group} on {self.machine.name} has {human(group.free)} "
+        message += f"({group.free} bytes) free, less than {human(size)} ({size} bytes)"
+        return [Fault("no-space", message, "choose a smaller size", self.machine.name)]

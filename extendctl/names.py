@@ -12,7 +12,7 @@ _IQN = re.compile(r"(iqn\.[0-9]{4}-[0-9]{2}\.[A-Za-z0-9.:-]+|eui\.[0-9A-Fa-f]{16
 
 
 def name(text: str, what: str) -> str:
-    """What a volume, host or backend is called. Raises Usage with the characters it may have."""
+    """Check what a volume, host or backend is called. Raises Usage, with the allowed letters."""
     if not _NAME.fullmatch(text):
         raise Usage(
             f"{text!r} is not a valid {what} name",

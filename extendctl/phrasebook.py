@@ -113,6 +113,15 @@ def node_records(iqn: str) -> Question[tuple[block_readings.NodeRecord, ...]]:
     )
 
 
+def saved_sizes() -> Question[dict[str, Size]]:
+    """The sizes of fileio backstores in LIO's saved configuration, by name.
+
+    Debian keeps it in the second place; the one that is not there is complained about.
+    """
+    places = ("/etc/target/saveconfig.json", "/etc/rtslib-fb-target/saveconfig.json")
+    return Question(("cat", *places), readings.saved_sizes, root=True, accept=frozenset({0, 1}))
+
+
 def file_size(path: str) -> Question[tuple[str, ...]]:
     """A file's bytes, and its type such as `regular file`; links are not followed."""
     return Question(
@@ -170,6 +179,12 @@ def create_backstore(name: str, device: str) -> Deed:
     return _targetcli("/backstores/block", "create", f"name={name}", f"dev={_node(device)}")
 
 
+def create_fileio(name: str, path: str) -> Deed:
+    """A LIO fileio backstore on a file that is there; writes are not held back."""
+    store = ("/backstores/fileio", "create", f"name={names.lvm(name, 'backstore')}")
+    return _targetcli(*store, f"file_or_dev={names.path(path, 'a file')}", "write_back=false")
+
+
 def create_target(iqn: str) -> Deed:
     """An iSCSI target with one portal group."""
     return _targetcli("/iscsi", "create", names.iqn(iqn))
@@ -181,9 +196,9 @@ def create_portal(iqn: str, address: str, port: int) -> Deed:
     return _targetcli(place, "create", str(ip_address(address)), str(int(port)))
 
 
-def create_lun(iqn: str, backstore: str) -> Deed:
-    """A block backstore as a target's next LUN."""
-    store = f"/backstores/block/{names.lvm(backstore, 'backstore')}"
+def create_lun(iqn: str, backstore: str, plugin: str = "block") -> Deed:
+    """A backstore as a target's next LUN; `plugin` is `block` or `fileio`."""
+    store = f"/backstores/{plugin}/{names.lvm(backstore, 'backstore')}"
     return _targetcli(f"/iscsi/{names.iqn(iqn)}/tpg1/luns", "create", store)
 
 
@@ -199,6 +214,14 @@ def save_target() -> Deed:
 
 def _targetcli(*words: str) -> Deed:
     return Deed(("targetcli", *words))
+
+
+def resize_fileio(store: str, size: Size) -> Deed:
+    """Tell a fileio backstore, `fileio_0/NAME`, its size while it serves."""
+    if not re.fullmatch(r"fileio_[0-9]+/[A-Za-z0-9_.:+-]+", store):
+        raise ValueError(f"not a fileio backstore: {store!r}")
+    control = f"/sys/kernel/config/target/core/{store}/control"
+    return Deed(("tee", control), stdin=f"fd_dev_size={_size(size)}\n".encode())
 
 
 def extend_file(path: str, size: Size) -> Deed:

@@ -49,8 +49,8 @@ _VERSION_FLAGS = {
 
 
 def _spoken(result: Result) -> tuple[str, ...]:
-    """The line that has a number; targetcli warns on stderr first, multipathd knows no version."""
-    said = (result.stdout.strip() or result.stderr.strip()).splitlines()
+    """The first line with a number; targetcli warns before, multipathd knows no version."""
+    said = f"{result.stdout}\n{result.stderr}".splitlines()
     return tuple(line for line in said if any(map(str.isdigit, line)))[:1]
 
 

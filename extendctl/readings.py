@@ -263,6 +263,18 @@ def blkid(result: Result) -> dict[str, str]:
     return {key: re.sub(r"\\(.)", r"\1", value) for key, equals, value in pairs if equals}
 
 
+def saved_sizes(result: Result) -> dict[str, Size]:
+    """LIO's saveconfig.json, or several after another: fileio backstores' bytes by name."""
+    decoder, text, found = json.JSONDecoder(), result.stdout.strip(), {}
+    while text:
+        saved, end = decoder.raw_decode(text)
+        text = text[end:].strip()
+        for store in saved.get("storage_objects", ()):
+            if store.get("plugin") == "fileio" and store.get("size"):
+                found[str(store["name"])] = int(store["size"])
+    return found
+
+
 def numbers(result: Result) -> tuple[int, ...]:
     """One whole number to a line."""
     return tuple(int(line) for line in result.stdout.split())

@@ -10,7 +10,7 @@ Size = int
 """A number of bytes."""
 
 KIB, MIB, GIB, TIB = (1 << shift for shift in (10, 20, 30, 40))
-LARGEST: Size = (1 << 63) - 512  # what a signed loff_t can address, in whole sectors
+LARGEST: Size = (1 << 63) - GIB  # what a signed loff_t can address, and room to round up
 
 _UNITS = {"": GIB, "K": KIB, "M": MIB, "G": GIB, "T": TIB, "P": 1 << 50, "E": 1 << 60}
 _SIZE = re.compile(r"(\+?)([0-9]+(?:\.[0-9]+)?)(%|[A-Za-z]*)", re.ASCII)

@@ -156,9 +156,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.what}")
-def test_it_is_named_before_anything_is_touched(request: pytest.FixtureRequest, case: Case) -> None:
-    if case.what == "ext4 with sparse_super2":
-        request.applymarker(pytest.mark.xfail(reason="this obstacle does not name its host"))
+def test_it_is_named_before_anything_is_touched(case: Case) -> None:
     site = ATTACHED[case.name]()
     with site.world.change() as state:
         case.change(state)
@@ -219,7 +217,6 @@ def test_a_file_under_two_loop_devices_is_refused() -> None:
         site.branches(site.hosts())
 
 
-@pytest.mark.xfail(reason="HostFacts.mounts_of compares the names by which a btrfs was mounted")
 def test_a_btrfs_is_found_whatever_name_it_was_mounted_by() -> None:
     site = ATTACHED["iscsi-btrfs-thin"]()
     with site.world.change() as state:

@@ -64,14 +64,6 @@ REFUSALS = [one for one in samples("lab-refusals") if "phrase" in one]
 SUDO = [one for one in samples("lab-refusals") if "user" in one]
 DEEDS = samples("lab-deeds")
 GROWTH = samples("lab-growth")
-SPARED = frozenset({
-    "mkfs.ext4 -q 2149789696",
-    "mkfs.ext4 -q 3626713088",
-    "mkfs.ext4 -q 97847406592",
-    "mkfs.ext4 -q 97847558144",
-    "mkfs.ext4 -q 10878148608",
-    "mkfs.ext4 -q -i 4096 2156081152",
-})  # fmt: skip
 """Sizes whose last group resize2fs leaves out and Ext4.reachable counts in."""
 
 
@@ -87,12 +79,7 @@ def test_the_phrasebook_still_says_what_was_recorded(sample: Sample) -> None:
 
 
 @pytest.mark.parametrize("sample", [one for one in REFUSALS if one["status"]], ids=label)
-def test_every_refusal_is_told_in_the_tools_own_words(
-    request: pytest.FixtureRequest, sample: Sample
-) -> None:
-    if sample["phrase"] == "file_size":
-        reason = "the newline in stat's format stands in the message"
-        request.applymarker(pytest.mark.xfail(reason=reason))
+def test_every_refusal_is_told_in_the_tools_own_words(sample: Sample) -> None:
     fault = why("silo", tuple(sample["argv"]), result(sample), "ops")
     if sample["phrase"] == "signature":
         assert said(sample).parse(result(sample)) == {}
@@ -112,13 +99,8 @@ def test_what_sudo_says_is_understood(sample: Sample) -> None:
 
 
 @pytest.mark.parametrize("sample", GROWTH, ids=label_of_growth)
-def test_a_filesystems_room_is_what_it_really_reaches(
-    request: pytest.FixtureRequest, sample: Sample
-) -> None:
+def test_a_filesystems_room_is_what_it_really_reaches(sample: Sample) -> None:
     """With a room that it never reaches it would lag for ever."""
-    if label_of_growth(sample) in SPARED:
-        reason = "Ext4.reachable leaves out the 50 blocks to spare of resize2fs"
-        request.applymarker(pytest.mark.xfail(reason=reason))
     assert sample["deed"]["status"] == 0
     kind = sample["before"]["phrase"]
     if kind == "btrfs":

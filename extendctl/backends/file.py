@@ -70,8 +70,16 @@ def measure(machine: Host, path: str) -> Size:
 
 def space(machine: Host, directory: str) -> tuple[Size, Size, Size]:
     """Of the filesystem under a directory, in bytes: its block, its size, what is free."""
-    block, total, free = machine.ask(phrasebook.filesystem_space(directory))
-    return block, block * total, block * free
+    place = PurePosixPath(directory)
+    for near in (place, *place.parents):  # the directory is made with the first volume in it
+        try:
+            block, total, free = machine.ask(phrasebook.filesystem_space(str(near)))
+        except Refused:
+            if near == place.parents[-1]:
+                raise
+        else:
+            return block, block * total, block * free
+    raise AssertionError(f"{directory} has no parents")
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,26 @@
-"""Volumes that hosts see as iSCSI LUNs, through a target that serves logical volumes."""
+"""Volumes that hosts see as iSCSI LUNs, through a target on the storage machine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from extendctl import phrasebook, questions
 from extendctl.backends import Source, lio, lv
+from extendctl.backends.file import FileBackend
+from extendctl.backends.fileio import FileioLayer
 from extendctl.backends.lvm import LvmBackend
 from extendctl.config import BackendConfig
 from extendctl.errors import Fault, Refused
-from extendctl.host import Host
+from extendctl.host import Host, Question
 from extendctl.model import Capability, Identity, PoolUsage
 from extendctl.size import Size
-from extendctl.stack import Trunk
+from extendctl.stack import Layer, Trunk
+from extendctl.target_probe import Backstore
 
 
 @dataclass(frozen=True)
 class IscsiBackend:
-    """A volume group whose logical volumes a target on the same machine serves."""
+    """A volume group, or a directory of files, that a target on the same machine serves."""
 
     config: BackendConfig
     machine: Host
@@ -30,39 +34,51 @@ class IscsiBackend:
         return self.config.capabilities
 
     @property
-    def _volumes(self) -> LvmBackend:
-        if self.config.target == "lio" and self.config.volume_group is not None:
+    def _below(self) -> LvmBackend | FileBackend:
+        """What the target serves: logical volumes, or files in a directory."""
+        if self.config.target != "lio":
+            message = f"backend {self.name}: `target: {self.config.target}` is not built yet"
+            raise Refused((Fault("obstacle", message, "`target: lio` is", self.machine.name),))
+        if self.config.volume_group is not None:
             return LvmBackend(self.config, self.machine)
-        what = "files" if self.config.volume_group is None else f"target {self.config.target}"
-        message = f"backend {self.name}: {what} cannot be grown by this version"
-        hint = "logical volumes behind `target: lio` can"
-        raise Refused((Fault("obstacle", message, hint, self.machine.name),))
+        return FileBackend(self.config, self.machine)
 
     def trunk(self, source: str, identity: str | None = None) -> Trunk:
-        below = self._volumes
-        self.machine.ask_all(
-            (phrasebook.logical_volumes(below.group), questions.target(), questions.facts())
-        )
+        below = self._below
+        first: list[Question[Any]] = [questions.target(), questions.facts()]
+        if isinstance(below, LvmBackend):
+            first.append(phrasebook.logical_volumes(below.group))
+        self.machine.ask_all(first)
         trunk = below.trunk(source, identity)
-        row = lv.look(self.machine, below.group, trunk.source)
-        stores = lio.backstores(self.machine, row)
-        if not stores:
-            return replace(trunk, identity=None)
-        if len(stores) > 1:
-            fault = lio.ambiguous(trunk.source, self.machine.name, stores)
-            return replace(trunk, identity=None, obstacles=(fault,))
-        layer = lio.LunLayer.of(self.machine, stores[0])
-        identity_on_hosts = Identity("wwn", stores[0].wwid)
+        stores = self._stores(below, trunk)
+        if len(stores) != 1:
+            faults = (lio.ambiguous(trunk.source, self.machine.name, stores),) if stores else ()
+            return replace(trunk, identity=None, obstacles=faults)
+        store = stores[0]
+        layer: Layer = lio.LunLayer.of(self.machine, store)
+        if isinstance(below, FileBackend):
+            layer = FileioLayer.of(self.machine, store)
+        identity_on_hosts = Identity("wwn", store.wwid)
         return replace(trunk, layers=(*trunk.layers, layer), identity=identity_on_hosts)
 
+    def _stores(self, below: LvmBackend | FileBackend, trunk: Trunk) -> list[Backstore]:
+        if isinstance(below, FileBackend):
+            return lio.over_file(self.machine, trunk.layers[0].name)
+        row = lv.look(self.machine, below.group, trunk.source)
+        return lio.backstores(self.machine, row)
+
     def usage(self) -> PoolUsage:
-        return self._volumes.usage()
+        return self._below.usage()
 
     def sources(self) -> Sequence[Source]:
-        return self._volumes.sources()
+        return self._below.sources()
 
     def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:
-        below = self._volumes
+        below = self._below
         source = below.create(name, size, ())
-        lio.export(self.machine, below.group, source, initiators)
+        if isinstance(below, LvmBackend):
+            store = phrasebook.create_backstore(source, f"/dev/{below.group}/{source}")
+        else:
+            store = phrasebook.create_fileio(source, f"{below.directory.rstrip('/')}/{source}")
+        lio.export(self.machine, store, initiators)
         return source

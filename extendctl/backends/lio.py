@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from extendctl import names, phrasebook, questions
 from extendctl.errors import BackendFailed, Fault, Refused
-from extendctl.host import Host
+from extendctl.host import Deed, Host
 from extendctl.readings import LogicalVolume
 from extendctl.size import Size
 from extendctl.stack import Obstacle
@@ -60,8 +60,7 @@ class LunLayer:
             questions.sysfs(f"{store}/wwn/vpd_unit_serial", f"/sys/dev/block/{self.dev}/size")
         )
         if serial.rpartition(":")[2].strip() != self.serial:
-            message = f"the backstore {self.store} on {self.host} has another unit serial now"
-            raise Refused((Fault("obstacle", message, "look who re-created it", self.host),))
+            raise Refused((another_serial(self.store, self.host),))
         return int(sectors) * 512
 
     def room(self, below: Size) -> Size:
@@ -75,6 +74,18 @@ class LunLayer:
             return []
         message = f"the backstore {self.store} on {self.host} is not enabled"
         return [Fault("obstacle", message, "look at `targetcli ls` there", self.host)]
+
+
+def another_serial(store: str, host: str) -> Fault:
+    """The refusal of a backstore that only has the name of the one that was found."""
+    message = f"the backstore {store} on {host} has another unit serial now"
+    return Fault("obstacle", message, "look who re-created it", host)
+
+
+def over_file(machine: Host, path: str) -> list[Backstore]:
+    """The fileio backstores over a regular file."""
+    stores = machine.ask(questions.target()).stores
+    return [one for one in stores if one.plugin == "fileio" and one.udev_path == path]
 
 
 def backstores(machine: Host, row: LogicalVolume) -> list[Backstore]:
@@ -111,19 +122,21 @@ def ambiguous(source: str, host: str, stores: Sequence[Backstore]) -> Fault:
     return Fault("obstacle", message, "leave one of them", host)
 
 
-def export(machine: Host, group: str, volume: str, initiators: Sequence[str]) -> None:
-    """Serve a logical volume as LUN 0 of a target of its own, to these initiators only.
+def export(machine: Host, backstore: Deed, initiators: Sequence[str]) -> None:
+    """Make a backstore and serve it as LUN 0 of a target of its own, to these initiators only.
 
     Raises BackendFailed when the second look does not find it served.
     """
     facts = machine.ask(questions.target())
-    iqn = names.iqn(f"{IQN_PREFIX}:{volume.lower().replace('_', '-').replace('+', '-')}")
+    plugin = backstore.argv[1].rpartition("/")[2]
+    name = backstore.argv[3].removeprefix("name=")
+    iqn = names.iqn(f"{IQN_PREFIX}:{name.lower().replace('_', '-').replace('+', '-')}")
     for initiator in initiators:
         names.iqn(initiator)
-    machine.do(phrasebook.create_backstore(volume, f"/dev/{group}/{volume}"))
+    machine.do(backstore)
     machine.do(phrasebook.create_target(iqn))
     _portals(machine, iqn, facts)
-    machine.do(phrasebook.create_lun(iqn, volume))
+    machine.do(phrasebook.create_lun(iqn, name, plugin))
     for initiator in initiators:
         machine.do(phrasebook.create_acl(iqn, initiator))
     machine.do(phrasebook.save_target())

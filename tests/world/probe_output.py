@@ -39,6 +39,9 @@ def _host(call: Call) -> Iterator[str]:
     yield _mount_line(21, "254:1", "/", "/", "rw", "ext4 /dev/vda1 rw,errors=remount-ro")
     for number, mount in enumerate(machine.mounts):
         yield _mount(call.state, call.name, 40 + number, mount)
+        content = call.state.content(call.name, mount.device)
+        if content is not None and content.type == "btrfs":
+            yield _say("alias", mount.source or machine.node(mount.device), mount.device)
     yield _say("swap", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority")
     for path in machine.swaps:
         yield _say("swap", f"{path}                               partition\t1048572\t\t0\t\t-2")

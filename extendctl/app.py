@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,9 @@ class Lines:
     def _made(self, settings: HostConfig) -> Transport:
         if settings.transport == "local":
             return LocalTransport()
+        # paramiko takes invoke along if it is there, for a `Match exec` in ssh_config, which is not
+        # read here: two fifths of the time that importing paramiko takes.
+        sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]
         from extendctl.ssh import SshTransport
 
         jump = None

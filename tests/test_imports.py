@@ -82,3 +82,21 @@ def test_a_list_costs_the_state_and_nothing_else(tmp_path: Path, form: str) -> N
 def test_a_wrong_size_is_known_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
     modules = imported("volume", "extend", "--help", home=tmp_path)
     assert not modules.intersection({"extendctl.store", "extendctl.app"})
+
+
+ONE_LINE = """
+import json, sys
+from extendctl.app import Lines
+from extendctl.config import Config, HostConfig
+Lines(Config(state="sqlite://", hosts={"web1": HostConfig("web1")}, backends={})).machine("web1")
+print(json.dumps([name for name, module in sys.modules.items() if module is not None]))
+"""
+
+
+def test_a_line_to_a_machine_does_without_invoke() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_LINE], cwd=TOP, capture_output=True, text=True, check=True
+    )
+    modules = json.loads(done.stdout)
+    assert "paramiko" in modules
+    assert "invoke" not in modules, "it is two fifths of paramiko's cost, and is never used"

@@ -58,7 +58,8 @@ class Branch:
 class Plan:
     """Everything that is known before the first deed, sizes in bytes.
 
-    `rounded` is what was asked for, in whole extents; `goal` is that or what is there already.
+    `rounded` is what was asked for, in whole extents; `goal` is that or what is there already;
+    `floors` are those of the wish that hold.
     """
 
     volume: Volume
@@ -72,6 +73,7 @@ class Plan:
     decision: Decision
     needed: Size
     seen: datetime
+    floors: Mapping[str, Size] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -84,7 +86,7 @@ class Plan:
     @property
     def targets(self) -> dict[str, Size]:
         """Each layer's absolute size when the plan has been carried out, by key."""
-        targets = dict(self.wish.floors) | self.trail.targets
+        targets = dict(self.floors) | self.trail.targets
         for branch in self.branches:
             targets |= branch.trail.targets
         return targets

@@ -1,6 +1,6 @@
 """Look at everything before anything is touched, all machines at the same time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -31,13 +31,14 @@ def look_at(desk: Desk, volume: Volume, wish: Wish) -> Plan:
     """Measure and foretell, whether or not it may be done. Raises like `make`."""
     seen = desk.means.store.clock()
     trunk, stacks = _look(desk, volume, wish)
-    trail = follow(trunk.layers, wish.goal, forecast, targets=wish.floors)
+    rounded = trunk.layers[0].room(wish.goal)
+    floors = _holding(wish.floors, trunk.layers[0], rounded)
+    trail = follow(trunk.layers, wish.goal, forecast, targets=floors)
     if trail.error is not None or trail.top is None:
         raise trail.error or Refused((Fault("obstacle", f"{volume.name} has no layers"),))
-    branches = tuple(_foretell(one, trail.top, wish) for one in stacks)
+    branches = tuple(_foretell(one, trail.top, floors) for one in stacks)
     lowest = trail.lines[0]
     needed = max(0, (lowest.after or 0) - (lowest.before or 0)) * trunk.copies
-    rounded = trunk.layers[0].room(wish.goal)
     wanted = replace(verdict.request(desk, volume, wish, trunk, rounded), needed=needed)
     return Plan(
         volume=volume,
@@ -51,8 +52,18 @@ def look_at(desk: Desk, volume: Volume, wish: Wish) -> Plan:
         decision=decide(desk.means.config.policy, wanted),
         needed=needed,
         seen=seen,
+        floors=floors,
         faults=tuple(verdict.shared(branches)),
     )
+
+
+def _holding(floors: Mapping[str, Size], lowest: Layer, rounded: Size) -> Mapping[str, Size]:
+    """An earlier operation's targets, if the backend has or is asked for what they stand on.
+
+    Who asks for less, after the backend refused to give more, must not get more all the same.
+    """
+    promised = floors.get(lowest.key, 0)
+    return floors if max(rounded, lowest.measure()) >= promised else {}
 
 
 def goal_of(volume: Volume, size: SizeRequest) -> Size:
@@ -140,10 +151,10 @@ def _glance(layers: Iterable[Layer], goal: Size) -> None:
     side_by_side(attempt, looks)
 
 
-def _foretell(branch: Branch, below: Size, wish: Wish) -> Branch:
+def _foretell(branch: Branch, below: Size, floors: Mapping[str, Size]) -> Branch:
     if branch.stack is None:
         return branch
-    trail = follow(branch.stack.layers, below, forecast, targets=wish.floors)
+    trail = follow(branch.stack.layers, below, forecast, targets=floors)
     if not branch.stack.devices:
         trail.device = below  # the backend's own device is the one that this host uses
     return replace(branch, trail=trail, error=trail.error)

@@ -67,12 +67,15 @@ def _holding(floors: Mapping[str, Size], lowest: Layer, rounded: Size) -> Mappin
 
 
 def goal_of(volume: Volume, size: SizeRequest) -> Size:
-    """The absolute goal. Raises Refused for a relative one while something lags."""
-    if size.relative and volume.lagging:
+    """The absolute goal. Raises Refused for a relative one while something lags.
+
+    Where the backend has not settled, the size that growth is counted from is the one before it.
+    """
+    unfinished = volume.open_operation is not None and volume.trunk_settled
+    if size.relative and (volume.lagging or unfinished):
         hosts = ", ".join(one.host for one in volume.lagging)
-        message = (
-            f"{volume.name} lags on {hosts}, so that {size.text} would add to what is unfinished"
-        )
+        where = f"lags on {hosts}" if hosts else "has grown, and its hosts may lag"
+        message = f"{volume.name} {where}, so that {size.text} would add to what is unfinished"
         raise Refused((Fault("invalid-status", message, f"extendctl volume resume {volume.name}"),))
     return size.goal(volume.size)
 

@@ -39,6 +39,7 @@ MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
 ALICE = Asker("alice", None, frozenset({"staff"}))
 Sizes = dict[tuple[str, str], Size]
 Wrap = Callable[[Transport, str], Transport]
+Make = Callable[[Path | None], Site]
 
 
 def sizes(state: State) -> Sizes:
@@ -200,13 +201,39 @@ class Stage:
 def begin(site: Site, directory: Path, *, attached: bool = True, **more: Any) -> Stage:
     """Take the site's volume in, and attach it where the site has it attached."""
     store = open_store(f"sqlite:///{directory / 'state.db'}", create=True)
-    stage = Stage(site, store, site.config(), Tally(directory / "growths"), **more)
+    stage = Stage(
+        site, store, site.config(directory / "state.db"), Tally(directory / "growths"), **more
+    )
     means = stage.means()
     inventory.take(means, VOLUME, site.backend.name, site.source)
     for host in site.users if attached else ():
         inventory.attach(means, VOLUME, inventory.Place(host))
     site.world.forget()
     return stage
+
+
+class Rehearsal:
+    """A stage that can be set up again and again as it was; with `shared`, its world is a file."""
+
+    def __init__(self, make: Make, directory: Path, *, shared: bool = False) -> None:
+        self.world = directory / "world.json" if shared else None
+        self.database = directory / "state.db"
+        self.stage = begin(make(self.world), directory)
+        self.state = self.stage.world.state
+        self.stage.store.close()
+        self.first = self.database.read_bytes()
+
+    def again(self) -> Stage:
+        """The stage as it was in the beginning."""
+        self.stage.store.close()
+        for suffix in ("-wal", "-shm"):
+            Path(f"{self.database}{suffix}").unlink(missing_ok=True)
+        self.database.write_bytes(self.first)
+        self.stage.tally.path.unlink(missing_ok=True)
+        world = World(self.world, self.state.model_copy(deep=True))
+        self.stage.site = replace(self.stage.site, world=world)
+        self.stage.store = open_store(f"sqlite:///{self.database}")
+        return self.stage
 
 
 def measured(state: State, line: LayerReport) -> Size:

@@ -1,18 +1,14 @@
 """The line is cut at every call of an extension; one resume heals it, and nothing is done twice."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from extendctl.model import Outcome, VolumeReport
-from extendctl.store import open_store
-from tests.extending import GOAL, MEMORY, VOLUME, Stage, begin, grown, sizes, untrue
-from tests.world import World
+from tests.extending import GOAL, MEMORY, VOLUME, Make, Rehearsal, Stage, grown, sizes, untrue
 from tests.world.site import (
-    Site,
     file_loop_xfs,
     iscsi_btrfs_thin,
     iscsi_ext4,
@@ -23,7 +19,7 @@ from tests.world.site import (
 )
 from tests.world.state import State
 
-SITES: dict[str, Callable[[], Site]] = {
+SITES: dict[str, Make] = {
     "ext4": iscsi_ext4,
     "xfs": iscsi_xfs,
     "thin-btrfs": iscsi_btrfs_thin,
@@ -39,38 +35,10 @@ every_site = pytest.mark.parametrize("name", SITES)
 every_cut = pytest.mark.parametrize(("only", "when"), CUTS)
 
 
-class Rehearsal:
-    """A stage that can be set up again and again in the same state."""
-
-    def __init__(self, site: Site, directory: Path) -> None:
-        self.stage = begin(site, directory)
-        self.directory = directory
-        self.state: State = site.world.state
-        self.stage.store.close()
-        shutil.copy(directory / "state.db", directory / "first.db")
-        for suffix in ("-wal", "-shm"):
-            Path(f"{directory / 'state.db'}{suffix}").unlink(missing_ok=True)
-
-    def again(self) -> Stage:
-        """The stage as it was in the beginning."""
-        self.stage.store.close()
-        for suffix in ("-wal", "-shm"):
-            Path(f"{self.directory / 'state.db'}{suffix}").unlink(missing_ok=True)
-        shutil.copy(self.directory / "first.db", self.directory / "state.db")
-        self.stage.tally.path.unlink(missing_ok=True)
-        self.stage.site = Site(
-            World(None, self.state.model_copy(deep=True)),
-            self.stage.site.backend, self.stage.site.source, self.stage.site.users,
-            self.stage.site.user,
-        )  # fmt: skip
-        self.stage.store = open_store(f"sqlite:///{self.directory / 'state.db'}")
-        return self.stage
-
-
 def cuts(name: str, only: str, when: str) -> Iterator[tuple[Stage, VolumeReport]]:
     """The same extension again and again, each time cut at another call."""
     with TemporaryDirectory(dir=MEMORY) as directory:
-        yield from _cuts(Rehearsal(SITES[name](), Path(directory)), only, when)
+        yield from _cuts(Rehearsal(SITES[name], Path(directory)), only, when)
 
 
 def _cuts(rehearsal: Rehearsal, only: str, when: str) -> Iterator[tuple[Stage, VolumeReport]]:
@@ -127,7 +95,7 @@ def test_one_resume_heals_a_line_cut_at_any_call(name: str, only: str, when: str
     """Wherever the line is cut: the truth in between, one resume, every growth exactly once."""
     number = 0
     for number, (stage, report) in enumerate(cuts(name, only, when), 1):
-        before = SITES[name]().world.state
+        before = SITES[name](None).world.state
         truth_in_between(stage, report)
         stage.world.heal()
         healed = stage.resume() if report.exit_status == 5 else stage.extend()
@@ -144,7 +112,7 @@ def test_one_resume_heals_a_line_cut_at_any_call(name: str, only: str, when: str
 @every_site
 def test_extending_again_heals_as_well_as_resume(name: str) -> None:
     """The same command again is the repair, wherever a deed was cut."""
-    before = SITES[name]().world.state
+    before = SITES[name](None).world.state
     for stage, _ in cuts(name, "deed", "after"):
         stage.world.heal()
         again = stage.extend()

@@ -1,0 +1,135 @@
+"""Programs that die, freeze or are told to stop at a chosen moment, in a process of their own."""
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection
+
+from extendctl.database import Database
+from extendctl.errors import ExtendctlError
+from extendctl.model import VolumeReport
+from extendctl.store import Store
+from extendctl.transport import Result, Transport
+from tests.extending import Stage
+from tests.world.machine import undress
+
+EVERYTHING = ("deed before", "deed after", "commit before", "commit after")
+
+
+@dataclass
+class Fate:
+    """Acts at the `number`-th moment of these kinds, once."""
+
+    number: int
+    act: Callable[[], None]
+    kinds: Sequence[str] = EVERYTHING
+    seen: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def comes(self, kind: str) -> None:
+        with self._lock:
+            self.seen += kind in self.kinds
+            struck = kind in self.kinds and self.seen == self.number
+        if struck:
+            self.act()
+
+
+class MortalDatabase(Database):
+    """A database whose every commit is two moments."""
+
+    def __init__(self, url: str, fate: Fate) -> None:
+        super().__init__(url)
+        self.fate = fate
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with super().writing() as connection:
+            yield connection
+            self.fate.comes("commit before")
+        self.fate.comes("commit after")
+
+
+@dataclass
+class MortalLine:
+    """A line on which every deed is two moments."""
+
+    line: Transport
+    fate: Fate
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60.0) -> Result:
+        if not undress(argv).deed:
+            return self.line.run(argv, stdin, timeout)
+        self.fate.comes("deed before")
+        try:
+            return self.line.run(argv, stdin, timeout)
+        finally:
+            self.fate.comes("deed after")
+
+    def close(self) -> None:
+        self.line.close()
+
+
+Work = Callable[[Stage], VolumeReport]
+
+
+def extending(stage: Stage) -> VolumeReport:
+    """What the other program does, if nothing else is said."""
+    return stage.extend()
+
+
+@dataclass
+class Program:
+    """Another process at work on the same state and the same world."""
+
+    pid: int
+
+    def ended(self) -> int:
+        """Its exit status, or the negative number of the signal that killed it."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def frozen(self) -> bool:
+        """Wait until it is stopped: False if it ended before that."""
+        return os.WIFSTOPPED(os.waitpid(self.pid, os.WUNTRACED)[1])
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+
+def killed() -> None:
+    """As the kernel ends a program: no word, no cleaning up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stopped() -> None:
+    """As a debugger or a suspended laptop does it."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def start(stage: Stage, fate: Fate, work: Work = extending) -> Program:
+    """Let another process do it; its exit status is that of the command."""
+    stage.store.close()
+    pid = os.fork()
+    if pid:
+        return Program(pid)
+    status = 1
+    try:
+        status = _work(stage, fate, work)
+    except BaseException:  # noqa: BLE001 - a child of a test must end here, whatever happens
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _work(stage: Stage, fate: Fate, work: Work) -> int:
+    with Store(MortalDatabase(stage.config.state, fate)) as store:
+        mine = replace(stage, store=store, wrap=lambda line, _: MortalLine(line, fate))
+        try:
+            return work(mine).exit_status
+        except ExtendctlError as error:
+            return error.exit_status

@@ -1,0 +1,220 @@
+"""The program dies, freezes or is interrupted at every moment; another one finishes its work."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from extendctl.model import Outcome, VolumeReport
+from extendctl.owner import me
+from tests.extending import GOAL, MEMORY, VOLUME, Make, Rehearsal, Stage, grown, sizes, untrue
+from tests.mortal import EVERYTHING, Fate, Program, extending, killed, start, stopped
+from tests.world.site import file_loop_xfs, iscsi_ext4, local_lvm, shared
+
+SITES: dict[str, Make] = {
+    "ext4": iscsi_ext4,
+    "two-hosts": shared,
+    "local-lvm": local_lvm,
+    "file-loop": file_loop_xfs,
+}
+AFTER = ("deed after", "commit after")
+DEEDS = ("deed before", "deed after")
+every_site = pytest.mark.parametrize(
+    ("name", "kinds"), [(name, EVERYTHING if name == "ext4" else DEEDS) for name in SITES]
+)
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A directory that need not wait for a disk."""
+    with TemporaryDirectory(dir=MEMORY) as made:
+        yield Path(made)
+
+
+def healed(stage: Stage, before: dict[tuple[str, str], int]) -> None:
+    """One command more, from another process than the dead one, and all is as it should be."""
+    volume = stage.volume()
+    report = stage.resume() if volume.open_operation else stage.extend()
+    assert (report.exit_status, report.error) == (0, None)
+    assert report.outcome in {Outcome.DONE, Outcome.UNCHANGED}
+    assert untrue(stage, report) == []
+    assert (stage.status, stage.volume().size, stage.unfinished) == ("in-use", GOAL, None)
+    assert set(stage.growths.values()) == {1}
+    assert grown(before, sizes(stage.world.state)).total() == stage.growths.total()
+    assert stage.check().outcome == Outcome.UNCHANGED
+
+
+@every_site
+def test_who_is_killed_at_any_moment_is_followed_at_once(
+    name: str, kinds: tuple[str, ...], directory: Path
+) -> None:
+    """SIGKILL before and after each deed and each commit: one resume, every growth once."""
+    rehearsal = Rehearsal(SITES[name], directory, shared=True)
+    before = sizes(rehearsal.state)
+    for number in range(1, 200):
+        stage = rehearsal.again()
+        if start(stage, Fate(number, killed, kinds)).ended() == 0:
+            break
+        volume = stage.volume()
+        open_ = volume.open_operation is not None
+        assert volume.status == ("extending" if open_ and not volume.trunk_settled else "in-use")
+        assert volume.size == (GOAL if volume.trunk_settled else 10 << 30) or not open_
+        assert open_ or stage.growths in ({}, dict.fromkeys(stage.growths, 1))
+        healed(stage, before)
+    assert number > len(kinds)
+    stage.store.close()
+
+
+def test_who_resumes_and_is_killed_is_followed_as_well(directory: Path) -> None:
+    """A resume that dies at any moment is taken up by the next one."""
+    rehearsal = Rehearsal(iscsi_ext4, directory, shared=True)
+    before = sizes(rehearsal.state)
+    for number in range(1, 200):
+        stage = rehearsal.again()
+        assert start(stage, Fate(1, killed, ("deed after",))).ended() == -signal.SIGKILL
+        if start(stage, Fate(number, killed, AFTER), lambda one: one.resume()).ended() == 0:
+            break
+        healed(stage, before)
+    assert number > 10
+    stage.store.close()
+
+
+def frozen_moments(directory: Path, kinds: tuple[str, ...]) -> Iterator[tuple[Stage, Program]]:
+    """The same extension again and again, each time frozen at another moment."""
+    rehearsal = Rehearsal(iscsi_ext4, directory, shared=True)
+    for number in range(1, 100):
+        stage = rehearsal.again()
+        program = start(stage, Fate(number, stopped, kinds))
+        if not program.frozen():
+            break
+        yield stage, program
+    assert number > 2
+    stage.store.close()
+
+
+def test_while_the_owner_lives_the_volume_is_busy(directory: Path) -> None:
+    """Extend and resume say 4 and who it is, and change nothing; the owner then ends well."""
+    for stage, program in frozen_moments(directory, AFTER):
+        if stage.volume().open_operation is not None:
+            deeds = stage.world.deeds()
+            for report in (stage.extend("30G"), stage.resume(), stage.extend(dry_run=True)):
+                assert (report.exit_status, report.outcome) == (4, Outcome.NOT_NOW)
+                assert report.error is not None
+                assert report.error.fault.code == "busy"
+                assert f"process {program.pid}" in report.error.fault.message
+            assert stage.world.deeds() == deeds
+        program.thaw()
+        assert program.ended() == 0
+        assert (stage.volume().size, stage.status) == (GOAL, "in-use")
+
+
+def taking_over(stage: Stage) -> VolumeReport:
+    """Take over by force, as if the owner's heart had stopped, and die."""
+    operation = stage.store.open_operations()[0]
+    stage.store.take_over(operation, me())
+    killed()
+    raise AssertionError("dead programs tell no tales")
+
+
+def test_who_wakes_up_after_being_taken_over_does_nothing_more(directory: Path) -> None:
+    """A frozen owner that was taken over sees it before its next deed, and says 5 or 4."""
+    for stage, program in frozen_moments(directory, ("deed after",)):
+        assert start(stage, Fate(0, killed), taking_over).ended() == -signal.SIGKILL
+        deeds = stage.world.deeds()
+        program.thaw()
+        assert program.ended() == 5
+        assert stage.world.deeds() == deeds
+        assert stage.resume().exit_status == 0
+        assert set(stage.growths.values()) == {1}
+
+
+def test_who_is_taken_over_before_its_first_deed_has_changed_nothing(directory: Path) -> None:
+    """Frozen with an open operation and nothing done: it wakes up, says "not now", acts not."""
+    stage = Rehearsal(iscsi_ext4, directory, shared=True).again()
+    program = start(stage, Fate(1, stopped, ("commit after",)))
+    assert program.frozen()
+    assert start(stage, Fate(0, killed), taking_over).ended() == -signal.SIGKILL
+    program.thaw()
+    assert program.ended() == 4
+    assert stage.world.deeds() == []
+    assert stage.resume().outcome == Outcome.DONE
+    stage.store.close()
+
+
+@pytest.mark.parametrize("kind", EVERYTHING)
+def test_who_is_interrupted_leaves_the_operation_open_for_resume(
+    kind: str, directory: Path
+) -> None:
+    """Interrupted at any moment: 130, no further deed, extending or in-use; resume finishes."""
+    rehearsal = Rehearsal(iscsi_ext4, directory, shared=True)
+    before = sizes(rehearsal.state)
+    interrupted, mark = 0, directory / "interrupted"
+
+    def interrupt() -> None:
+        mark.touch()
+        stage.stop.set()
+
+    for number in range(1, 100):
+        stage = rehearsal.again()
+        mark.unlink(missing_ok=True)
+        status = start(stage, Fate(number, interrupt, (kind,))).ended()
+        assert status in {0, 130}
+        if not mark.exists():
+            break
+        if status == 130:
+            interrupted += 1
+            volume = stage.volume()
+            assert volume.open_operation is not None
+            assert volume.status == ("in-use" if volume.trunk_settled else "extending")
+            healed(stage, before)
+    assert interrupted >= 2
+    stage.store.close()
+
+
+def test_a_dead_owner_is_followed_by_the_same_command_too(directory: Path) -> None:
+    """Extending again to the same size takes the dead program's operation over."""
+    stage = Rehearsal(iscsi_ext4, directory, shared=True).again()
+    start(stage, Fate(1, killed, ("deed after",))).ended()
+    again = stage.extend()
+    assert (again.outcome, again.operation, again.size) == (Outcome.DONE, 1, GOAL)
+    assert stage.volume(VOLUME).open_operation is None
+    stage.store.close()
+
+
+def test_a_larger_goal_supersedes_what_a_dead_owner_began(directory: Path) -> None:
+    """Extending to more than the dead program wanted is a new operation; the old one has ended."""
+    stage = Rehearsal(iscsi_ext4, directory, shared=True).again()
+    start(stage, Fate(1, killed, ("deed after",))).ended()
+    more = stage.extend("30G")
+    assert (more.outcome, more.operation, more.size) == (Outcome.DONE, 2, 30 << 30)
+    assert str(stage.store.operation(1).state) == "superseded"
+    stage.store.close()
+
+
+def test_growth_after_a_crash_does_not_compound(directory: Path) -> None:
+    """+10G, killed anywhere, and +10G again is 20G or a refusal, but never 30G."""
+    rehearsal = Rehearsal(iscsi_ext4, directory, shared=True)
+    for number in range(1, 200):
+        stage = rehearsal.again()
+        if start(stage, Fate(number, killed, AFTER), lambda one: one.extend("+10G")).ended() == 0:
+            break
+        if stage.volume().open_operation is None and stage.growths:
+            continue  # it had ended, and all was told
+        again = stage.extend("+10G")
+        if again.exit_status == 3:
+            assert again.error is not None
+            assert "resume" in again.error.fault.hint
+            again = stage.resume()
+        assert (again.exit_status, again.size) == (0, GOAL)
+    stage.store.close()
+
+
+def test_the_program_that_ran_is_another_process(directory: Path) -> None:
+    """What these tests rest on: the owner in the record is not this process."""
+    stage = Rehearsal(iscsi_ext4, directory, shared=True).again()
+    start(stage, Fate(1, killed, ("deed after",)), extending).ended()
+    assert stage.store.open_operations()[0].owner.pid != os.getpid()
+    stage.store.close()

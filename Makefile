@@ -89,8 +89,8 @@ demo: venv ## watch a mounted filesystem grow under a writer, on this machine (r
 	$(PY) demo/demo.py
 
 .PHONY: bench
-bench: venv ## measure what the program costs
-	$(PY) -m tests.bench
+bench: venv ## measure the main job against shell scripts, here and in the lab (root; half an hour)
+	$(PY) -m benchmarks.main_job
 
 .PHONY: lock
 lock: ## renew requirements.lock with the newest releases that pyproject.toml allows

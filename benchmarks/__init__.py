@@ -1,0 +1,1 @@
+"""What the program costs, measured on real machines; never a test of anything."""

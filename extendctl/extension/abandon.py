@@ -1,10 +1,10 @@
 """Lead out of an operation that cannot reach its goal: adopt what is measured now and end it."""
 
-from extendctl.errors import Busy
+from extendctl.errors import Busy, Refused
 from extendctl.extension.means import Means
 from extendctl.extension.plan import Branch, Wish
 from extendctl.extension.survey import look_at
-from extendctl.model import Operation, OperationState, Seen
+from extendctl.model import Operation, OperationState, Seen, Volume
 from extendctl.owner import is_dead, me
 from extendctl.size import Size
 
@@ -12,6 +12,7 @@ from extendctl.size import Size
 def abandon(means: Means, operation_id: int) -> Operation:
     """End an unfinished operation; hosts that have not followed stay lagging.
 
+    A volume that its backend no longer has keeps the size that is known, and all its hosts lag.
     Raises Busy while its owner lives, Unreachable when the backend cannot be measured, Refused
     when there is no such operation or it has ended.
     """
@@ -20,13 +21,21 @@ def abandon(means: Means, operation_id: int) -> Operation:
     if operation.state is OperationState.OPEN and not _dead(operation):
         message = f"operation {operation.id} of {volume.name} is being worked on"
         raise Busy(message, hint="wait for it, or end that program first")
-    plan = look_at(means.desk(volume.name), volume, Wish(goal=volume.size, allow_lagging=True))
-    size = plan.trail.lines[0].before
+    size, seen = _measured(means, volume)
     if operation.state is OperationState.OPEN:
         operation = means.store.take_over(operation, me())
-    seen = {branch.attachment.id: _seen(branch, size) for branch in plan.branches}
     means.store.abandon(operation, size, seen)
     return means.store.operation(operation_id)
+
+
+def _measured(means: Means, volume: Volume) -> tuple[Size | None, dict[int, Seen]]:
+    wish = Wish(goal=volume.size, allow_lagging=True)
+    try:
+        plan = look_at(means.desk(volume.name), volume, wish)
+    except Refused:  # gone, or another of its name: that must not keep it open for ever
+        return None, {one.id: Seen(lagging=True) for one in volume.attachments}
+    size = plan.trail.lines[0].before
+    return size, {branch.attachment.id: _seen(branch, size) for branch in plan.branches}
 
 
 def _dead(operation: Operation) -> bool:

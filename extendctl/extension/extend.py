@@ -7,7 +7,7 @@ from extendctl.errors import Busy, ExtendctlError, Interrupted, Refused
 from extendctl.extension import report
 from extendctl.extension.carry_out import carry_out, open_new, take_up
 from extendctl.extension.means import Means
-from extendctl.extension.plan import Plan, Wish
+from extendctl.extension.plan import Branch, Plan, Wish
 from extendctl.extension.survey import goal_of, make
 from extendctl.model import (
     GrowOptions,
@@ -127,18 +127,30 @@ def _options(operation: Operation) -> GrowOptions:
 
 
 def _unchanged(means: Means, plan: Plan) -> VolumeReport:
-    """All is full. A size that the state did not know of, or a lag that is over, is adopted."""
+    """All is full. Sizes that the state did not know of, and lags that are over, are adopted."""
     measured = plan.trail.lines[0].after or plan.volume.size
     for branch in plan.branches:
-        if branch.attachment.lagging and branch.stack is not None:
-            seen = Seen(False, branch.trail.device, branch.stack.device, branch.stack.mountpoint)  # noqa: FBT003
-            means.store.note_attachment(branch.attachment.id, seen)
+        seen = _seen(branch)
+        known = branch.attachment
+        if seen is not None and (known.lagging or known.size != seen.size):
+            means.store.note_attachment(known.id, seen)
     if measured != plan.volume.size:
         means.store.set_size(plan.volume.name, measured)
     adopted = measured != plan.volume.size or bool(plan.volume.lagging)
     volume = means.store.volume(plan.volume.name)
     outcome = Outcome.DONE if adopted else Outcome.UNCHANGED
     return replace(report.planned(plan), outcome=outcome, status=volume.status, size=volume.size)
+
+
+def _seen(branch: Branch) -> Seen | None:
+    if branch.stack is None:
+        return None
+    return Seen(
+        lagging=False,
+        size=branch.trail.device,
+        device=branch.stack.device,
+        mountpoint=branch.stack.mountpoint,
+    )
 
 
 def _untouched(means: Means, name: str, error: ExtendctlError) -> VolumeReport:

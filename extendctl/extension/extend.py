@@ -72,7 +72,7 @@ def _extend(
         return report.planned(plan)
     if plan.faults:
         return report.refused(name, Refused(plan.faults), plan)
-    if earlier is not None and earlier.goal == plan.goal:
+    if earlier is not None and _same(earlier, plan):
         return carry_out(desk, plan, take_up(means, earlier, plan))
     if plan.idle and earlier is None:
         return _unchanged(means, plan)
@@ -120,6 +120,11 @@ def _earlier(means: Means, volume: Volume) -> Operation | None:
 
 def _floors(operation: Operation) -> dict[str, Size]:
     return dict(operation.targets)
+
+
+def _same(earlier: Operation, plan: Plan) -> bool:
+    """Whether it is the earlier wish again; with other options, what it stands for is another."""
+    return earlier.goal == plan.goal and dict(earlier.options) == plan.options()
 
 
 def _options(operation: Operation) -> GrowOptions:

@@ -26,9 +26,9 @@ from extendctl.policy import Asker
 from extendctl.size import Size, parse
 from extendctl.store import Store, open_store
 from extendctl.transport import Result, Transport
-from tests.world import World
+from tests.world import World, build
 from tests.world.machine import undress
-from tests.world.site import Site
+from tests.world.site import POINT, Site, shared
 from tests.world.state import GIB, Machine, State
 
 VOLUME = "vol1"
@@ -267,3 +267,38 @@ def untrue(stage: Stage, report: VolumeReport) -> list[str]:
 def configs(stage: Stage, **hosts: dict[str, Any]) -> dict[str, HostConfig]:
     """The stage's hosts with settings changed by name."""
     return {name: replace(one, **hosts.get(name, {})) for name, one in stage.config.hosts.items()}
+
+
+def outgrow(stage: Stage, size: Size) -> None:
+    """Somebody has extended the logical volume by hand."""
+    with stage.change() as state:
+        machine = state.machines["silo"]
+        volume = machine.groups["vg0"].volumes["vol1"]
+        volume.size = size
+        machine.devices[volume.device or ""].size = size
+
+
+def untouched(stage: Stage) -> bool:
+    """Nothing was done on any machine, and nothing is left behind in the state."""
+    volume = stage.volume()
+    facts = (volume.status, volume.size, volume.lagging, stage.store.operations())
+    return stage.world.deeds() == [] and facts == ("in-use", 10 * GIB, (), [])
+
+
+def mounted_once(path: Path | None = None) -> Site:
+    """A LUN that two hosts see, with an ext4 that web2 has mounted."""
+    site = shared(path)
+    with site.world.change() as state:
+        build.filesystem(state, "web2", "sdb", "ext4")
+        build.mount(state, "web2", "sdb", POINT)
+    return site
+
+
+def code(report: VolumeReport) -> str | None:
+    """What names the result, if it is an error."""
+    return None if report.error is None else report.error.fault.code
+
+
+def codes(report: VolumeReport) -> list[str]:
+    """All reasons' codes."""
+    return [] if report.error is None else [fault.code for fault in report.error.faults]

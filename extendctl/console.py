@@ -229,6 +229,11 @@ def _text(text: str, tone: Tone) -> "rich.text.Text":
     return Text(clean(text), style=_STYLES[tone], overflow="fold")
 
 
+def _branch(depth: int) -> str:
+    """What stands on what, as lsblk draws it; a pipe gets the words alone."""
+    return " " * (depth - 1) + "└─" if depth else ""
+
+
 def _table(table: Table) -> "rich.table.Table":
     from rich.table import Table as Drawn
 
@@ -242,7 +247,7 @@ def _table(table: Table) -> "rich.table.Table":
         )
     before = None
     for row in table.rows:
-        texts = [_text(one.text, one.tone) for one in row]
+        texts = [_text(_branch(one.depth) + one.text, one.tone) for one in row]
         if table.grouped and row[0] == before:
             texts[0] = _text("", Tone.PLAIN)
         before = row[0]

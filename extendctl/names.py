@@ -22,7 +22,7 @@ def name(text: str, what: str) -> str:
 
 
 def lvm(text: str, what: str) -> str:
-    """A volume group's or logical volume's name, as lvm(8) allows it. Raises Usage."""
+    """A volume group's or logical volume's name, in the letters that LVM takes. Raises Usage."""
     if not _LVM.fullmatch(text) or text in {".", ".."}:
         raise Usage(
             f"{text!r} is not a valid {what} name",

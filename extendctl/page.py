@@ -18,10 +18,11 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One field of a table."""
+    """One field of a table. On a terminal `depth` draws it as a branch of what stands above it."""
 
     text: str
     tone: Tone = Tone.PLAIN
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,19 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from extendctl.errors import Fault
-from extendctl.model import Attachment, LayerOutcome, LayerReport, Outcome, Volume, VolumeReport
+from extendctl.model import (
+    Attachment,
+    LayerOutcome,
+    LayerReport,
+    Operation,
+    Outcome,
+    Volume,
+    VolumeReport,
+)
 from extendctl.page import Cell, Line, Page, Table, Tone, cell, facts
+from extendctl.records import Record
 from extendctl.size import human
+from extendctl.views_data import moment
 
 _TONES = {
     LayerOutcome.GROWN: Tone.GOOD,
@@ -26,11 +36,21 @@ def ladder(report: VolumeReport) -> Iterator[Table]:
     if not report.layers:
         return
     columns = ("", "HOST", "KIND", "NAME", "BEFORE", "AFTER", "OUTCOME")
-    rows = tuple(_rung(line) for line in report.layers)
+    depths = stacked((line.host, line.outcome) for line in report.layers)
+    rows = tuple(_rung(line, depth) for line, depth in zip(report.layers, depths, strict=True))
     yield Table(columns, rows, frozenset({"BEFORE", "AFTER"}), frozenset({"NAME"}))
 
 
-def _rung(line: LayerReport) -> tuple[Cell, ...]:
+def stacked(lines: Iterable[tuple[str, LayerOutcome | None]]) -> Iterator[int]:
+    """How deep each layer stands in its host's stack; what is left alone stands beside the last."""
+    last, depth = "", 0
+    for host, outcome in lines:
+        depth = 0 if host != last else depth + (outcome is not LayerOutcome.SKIPPED)
+        last = host
+        yield depth
+
+
+def _rung(line: LayerReport, depth: int) -> tuple[Cell, ...]:
     tone = _TONES[line.outcome]
     behind = line.outcome in _BEHIND
     loud = tone if behind else Tone.PLAIN
@@ -38,7 +58,7 @@ def _rung(line: LayerReport) -> tuple[Cell, ...]:
     return (
         Cell("!" if behind else " ", tone),
         Cell(line.host, loud),
-        Cell(line.kind, loud),
+        Cell(line.kind, loud, depth),
         Cell(line.name, loud),
         Cell(human(line.before) if known else "-", loud),
         Cell(human(line.after) if known else "-", loud),
@@ -181,8 +201,8 @@ def _status_tone(one: Volume) -> Tone:
     return Tone.WARN if one.open_operation else Tone.PLAIN
 
 
-def volume(one: Volume) -> Page:
-    """All about a volume."""
+def volume(one: Volume, operation: Operation | None, records: Sequence[Record]) -> Page:
+    """All about a volume, with the layers as its last operation measured them."""
     page: list[Line | Table] = list(
         facts(
             (
@@ -201,9 +221,31 @@ def volume(one: Volume) -> Page:
         columns = ("HOST", "COMPUTE", "DEVICE", "MOUNT", "SIZE", "STATE")
         page.append(Line())
         page.append(Table(columns, rows, frozenset({"SIZE"}), frozenset({"DEVICE", "MOUNT"})))
+    if operation is not None and records:
+        page += _last_seen(operation, records)
     if one.lagging or one.open_operation or one.failed_operation:
         page.append(Line(f"to finish: extendctl volume resume {one.name}", Tone.WARN))
     return page
+
+
+def _last_seen(operation: Operation, records: Sequence[Record]) -> Page:
+    """The stack as it was measured then; `check` measures it now."""
+    latest = {record.key: record for record in records}
+    hosts = list(dict.fromkeys(record.host for record in latest.values()))
+    lines = sorted(latest.values(), key=lambda record: (hosts.index(record.host), record.seq))
+    depths = stacked((record.host, record.outcome) for record in lines)
+    rows = tuple(
+        (Cell(record.host), Cell(record.kind, depth=depth), Cell(record.name),
+         Cell(human(record.after)), Cell(human(record.target)),
+         cell(record.outcome, _TONES[record.outcome or LayerOutcome.UNKNOWN]))
+        for record, depth in zip(lines, depths, strict=True)
+    )  # fmt: skip
+    columns = ("HOST", "KIND", "NAME", "SIZE", "GOAL", "OUTCOME")
+    when = f"layers as operation {operation.id} measured them, {moment(operation.opened_at)}:"
+    return [
+        Line(), Line(when),
+        Table(columns, rows, frozenset({"SIZE", "GOAL"}), frozenset({"NAME"})),
+    ]  # fmt: skip
 
 
 def _use(use: Attachment) -> tuple[Cell, ...]:

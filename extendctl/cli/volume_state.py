@@ -27,9 +27,11 @@ def show(session: Session, name: str) -> Answer:
     """Show a volume and where it is used, as the state has it; `check` measures."""
     with session.means() as means:
         found = means.store.volume(name)
+        last = next(reversed(means.store.operations(name)), None)
+        records = [] if last is None else means.store.records(last.id)
     from extendctl import views, views_data
 
-    return Answer(views_data.volume_data(found), lambda: views.volume(found))
+    return Answer(views_data.volume_data(found), lambda: views.volume(found, last, records))
 
 
 @command(

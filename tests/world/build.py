@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from extendctl.probe import TOOLS as PROBED
+from extendctl.probe_script import TOOLS as PROBED
 from tests.world.answer import Call
 from tests.world.lio import serial
 from tests.world.lvm import activate, uuid

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from extendctl.probe import HOST_SCRIPT, TOOLS
+from extendctl.probe_script import HOST_SCRIPT, TOOLS
 from extendctl.target_probe import TARGET_SCRIPT
 from tests.world.answer import Answer, Call, Tool
 from tests.world.state import Device, Machine, Mount, State

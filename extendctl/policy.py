@@ -97,6 +97,8 @@ def _permits(value: str | tuple[str, ...], asker: Asker) -> bool:
 def _limits(policy: PolicyConfig, request: Request) -> Iterator[str | Fault]:
     limits = policy.limits
     growth = request.goal - request.before
+    if growth <= 0:  # a limit that was lowered later does not forbid to finish what is there
+        return
     if limits.max_size is not None:
         yield _most("max_size", "the volume's new size", request.goal, limits.max_size)
     if limits.max_growth is not None:
@@ -105,7 +107,7 @@ def _limits(policy: PolicyConfig, request: Request) -> Iterator[str | Fault]:
     if total is not None:
         what = f"the total of project {request.project}"
         yield _most("max_total", what, request.project_total + request.goal, total)
-    if growth > 0 and request.pool is not None:
+    if request.pool is not None:
         yield from _headroom(limits, request, request.pool)
     if request.goal > limits.confirm_above * request.before and not request.confirmed:
         yield Fault(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from benchmarks import rivals
 from benchmarks.contest import Contest
 from benchmarks.native import Native
+from benchmarks.rivals import typed
 from benchmarks.starts import Start
 
 
@@ -42,6 +43,17 @@ def of_contest(contest: Contest, runs: int) -> Iterator[str]:
         f"The program sends {len(tape.calls)} commands, {len(tape.deeds)} of them deeds, on "
         f"{tape.connects} connections, and waits {tape.waits} times. In one recorded run: {laps}."
     )
+    yield ""
+
+
+def of_tape(contest: Contest) -> Iterator[str]:
+    """Each command of the recorded run: when it went out, how long it took, what it was."""
+    first = min(call.begun for call in contest.tape.calls)
+    for call in contest.tape.calls:
+        words = " ".join(typed(call.argv)).replace("\n", " ")
+        mark = "deed" if call.deed else ""
+        took = call.ended - call.begun
+        yield f"{call.begun - first:7.2f} +{took:5.2f} {call.host:6} {mark:4} {words[:110]}"
     yield ""
 
 

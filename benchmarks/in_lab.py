@@ -1,7 +1,7 @@
 """Volumes over iSCSI in the lab's virtual machines: what a site is like, only slower."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.contest import Contest, Course, contest
@@ -14,14 +14,15 @@ VOLUMES = {
 }
 
 
-def in_lab(runs: int) -> Iterator[Contest]:
-    """A contest for each volume, in a fresh lab."""
+def in_lab(names: Sequence[str], runs: int) -> Iterator[Contest]:
+    """A contest for each of these volumes, in a fresh lab."""
     lab = Lab.ensure()
     try:
         lab.reset()
         with tempfile.TemporaryDirectory(prefix="extendctl-bench-") as top:
             one = program.bare(lab, Path(top))
-            for name, (title, size) in VOLUMES.items():
+            for name in names:
+                title, size = VOLUMES[name]
                 (volume,) = program.named(name)
                 program.take(one, volume)
                 hosts = ("silo", *program.hosts_of(volume))

@@ -1,43 +1,46 @@
 """Measure the main job against the same work as a shell script, and what it costs to start."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterable
 
 from benchmarks import figures
-from benchmarks.in_lab import in_lab
+from benchmarks.contest import Contest
+from benchmarks.in_lab import VOLUMES, in_lab
 from benchmarks.native import native
 from benchmarks.starts import starts
 
-PARTS = ("starts", "native", "lab")
+PARTS = ("starts", "native", *VOLUMES)
 
 
 def main(words: list[str]) -> int:
     """Run the parts that are asked for; figures to stdout, progress to stderr."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.main_job", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"all, or of {', '.join(PARTS)}")
-    parser.add_argument("--runs", type=int, default=7, help="runs of each (default: 7)")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each (default: 5)")
+    parser.add_argument("--tape", action="store_true", help="show each command that went out")
     arguments = parser.parse_args(words)
-    parts = arguments.parts or list(PARTS)
+    parts, runs = arguments.parts or list(PARTS), arguments.runs
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    for part in parts:
-        measure(part, arguments.runs)
+    if "starts" in parts:
+        show(figures.of_starts(starts(runs), runs))
+    if "native" in parts:
+        found = native(runs)
+        show_contest(found.contest, runs, tape=arguments.tape)
+        show(figures.of_native(found))
+    if volumes := [name for name in VOLUMES if name in parts]:
+        for contest in in_lab(volumes, runs):
+            show_contest(contest, runs, tape=arguments.tape)
     return 0
 
 
-def measure(part: str, runs: int) -> None:
-    """Run one part and print its tables as soon as they are there."""
-    print(f"{part}:", file=sys.stderr)
-    if part == "starts":
-        show(figures.of_starts(starts(runs), runs))
-    elif part == "native":
-        found = native(runs)
-        show(figures.of_contest(found.contest, runs))
-        show(figures.of_native(found))
-    else:
-        for contest in in_lab(runs):
-            show(figures.of_contest(contest, runs))
+def show_contest(contest: Contest, runs: int, *, tape: bool) -> None:
+    """The tables of one contest, and with `tape` each command."""
+    show(figures.of_contest(contest, runs))
+    if tape:
+        show(figures.of_tape(contest))
 
 
 def show(lines: Iterable[str]) -> None:
@@ -47,4 +50,6 @@ def show(lines: Iterable[str]) -> None:
 
 
 if __name__ == "__main__":
+    # So that machines and mounts are let go of then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:]))

@@ -54,7 +54,7 @@ class Scripts:
 
     def _ssh(self, call: Call, size: int, *, plain: bool, shared: bool) -> str:
         words = self._argv(call, size)
-        words = tuple(_typed(words)) if plain else words
+        words = tuple(typed(words)) if plain else words
         master = "" if shared else " -o ControlMaster=no -o ControlPath=none"
         stdin = "/dev/null"
         if call.stdin:
@@ -137,7 +137,7 @@ Host {host.name}
 """
 
 
-def _typed(words: Sequence[str]) -> Iterator[str]:
+def typed(words: Sequence[str]) -> Iterator[str]:
     """A command as a person types it: with sudo, without the environment and the time limit."""
     rest = list(words)
     if rest[:2] == ["sudo", "-n"]:

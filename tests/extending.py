@@ -198,14 +198,16 @@ class Stage:
             yield state
 
 
-def begin(site: Site, directory: Path, *, attached: bool = True, **more: Any) -> Stage:
+def begin(
+    site: Site, directory: Path, *, attached: bool = True, project: str | None = None, **more: Any
+) -> Stage:
     """Take the site's volume in, and attach it where the site has it attached."""
     store = open_store(f"sqlite:///{directory / 'state.db'}", create=True)
     stage = Stage(
         site, store, site.config(directory / "state.db"), Tally(directory / "growths"), **more
     )
     means = stage.means()
-    inventory.take(means, VOLUME, site.backend.name, site.source)
+    inventory.take(means, VOLUME, site.backend.name, site.source, project)
     for host in site.users if attached else ():
         inventory.attach(means, VOLUME, inventory.Place(host))
     site.world.forget()

@@ -14,6 +14,7 @@ from tests.extending import (
     GOAL,
     VOLUME,
     Rehearsal,
+    Stage,
     begin,
     code,
     codes,
@@ -25,7 +26,11 @@ from tests.mortal import Fate, killed, start
 from tests.world.site import iscsi_ext4, iscsi_xfs, shared
 from tests.world.state import GIB
 
-SAYS_NO = {"status": 5, "err": "  device-mapper: resume ioctl on (253:0) failed", "times": 1}
+
+def says_no(stage: Stage, times: int = 1) -> None:
+    """The backend's lvextend fails, in words of its own."""
+    words = "  device-mapper: resume ioctl on (253:0) failed: Invalid argument"
+    stage.world.lie("silo", "lvextend", status=5, err=words, times=times)
 
 
 @pytest.mark.parametrize("status", ADMINISTRATIVE)
@@ -60,7 +65,7 @@ def test_an_administrative_status_blocks_resume_as_well(tmp_path: Path) -> None:
 def test_a_backend_that_fails_leaves_error_extending(tmp_path: Path) -> None:
     """The backend said no: exit 5, backend-failed, its own words, no size is believed."""
     stage = begin(iscsi_ext4(), tmp_path)
-    stage.world.lie("silo", "lvextend", **SAYS_NO)
+    says_no(stage)
     report = stage.extend()
     assert (report.outcome, code(report), report.exit_status) == (
         Outcome.INCOMPLETE, "backend-failed", 5,
@@ -76,7 +81,7 @@ def test_a_backend_that_fails_leaves_error_extending(tmp_path: Path) -> None:
 def test_error_extending_is_left_by_extend_and_by_resume(how: str, tmp_path: Path) -> None:
     """The retry is the command again, or resume; it is the same operation that ends."""
     stage = begin(iscsi_ext4(), tmp_path)
-    stage.world.lie("silo", "lvextend", **SAYS_NO)
+    says_no(stage)
     stage.extend()
     report = stage.extend() if how == "extend" else stage.resume()
     assert (report.outcome, report.operation, report.status) == (Outcome.DONE, 1, "in-use")
@@ -87,7 +92,7 @@ def test_error_extending_is_left_by_extend_and_by_resume(how: str, tmp_path: Pat
 def test_a_backend_that_fails_again_stays_in_error_extending(tmp_path: Path) -> None:
     """A retry that fails is told as the first one was."""
     stage = begin(iscsi_ext4(), tmp_path)
-    stage.world.lie("silo", "lvextend", **{**SAYS_NO, "times": 2})
+    says_no(stage, times=2)
     assert (stage.extend().exit_status, stage.resume().exit_status) == (5, 5)
     assert stage.status == "error_extending"
     assert stage.resume().outcome == Outcome.DONE
@@ -120,7 +125,7 @@ def test_resume_with_nothing_to_do_is_unchanged(tmp_path: Path) -> None:
 def test_a_refusal_while_in_error_extending_leaves_it_so(tmp_path: Path) -> None:
     """A host that is away now: not now, and the status is what it was."""
     stage = begin(iscsi_ext4(), tmp_path)
-    stage.world.lie("silo", "lvextend", **SAYS_NO)
+    says_no(stage)
     stage.extend()
     stage.world.down("web1")
     for report in (stage.extend(), stage.resume(), stage.extend("30G")):
@@ -144,7 +149,7 @@ def test_a_line_that_was_never_there_leaves_the_status_as_it_was(tmp_path: Path)
 def test_abandoning_what_failed_adopts_what_is_there(tmp_path: Path) -> None:
     """The backend grew to 15 GiB and no further: abandon ends it there, in-use again."""
     stage = begin(shared(), tmp_path)
-    stage.world.lie("silo", "lvextend", **SAYS_NO)
+    says_no(stage)
     stage.extend()
     outgrow(stage, 15 * GIB)
     ended = abandon(stage.means(), 1)
@@ -169,7 +174,7 @@ def test_what_has_ended_is_not_abandoned(tmp_path: Path) -> None:
 def test_what_cannot_be_measured_is_not_abandoned(tmp_path: Path) -> None:
     """The backend is away: nothing is adopted unseen."""
     stage = begin(iscsi_ext4(), tmp_path)
-    stage.world.lie("silo", "lvextend", **SAYS_NO)
+    says_no(stage)
     stage.extend()
     stage.world.down("silo")
     with pytest.raises(Unreachable):

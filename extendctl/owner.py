@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
-from extendctl.errors import NotNow, TakenOver
+from extendctl.errors import ExtendctlError, TakenOver
 from extendctl.model import Owner
 
 LAPSE: Final = 60.0
@@ -88,7 +88,7 @@ class Heartbeat:
             except TakenOver as lost:
                 self.lost = lost
                 return
-            except NotNow:  # a database that is busy or away may be back for the next beat
+            except ExtendctlError:  # a database that is busy, away or full may be back
                 pass
             if self._stop.wait(self._every):
                 return

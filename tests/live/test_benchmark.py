@@ -7,7 +7,6 @@ import pytest
 
 from benchmarks import figures, rivals
 from benchmarks.native import native
-from benchmarks.starts import starts
 from benchmarks.tape import Recording
 from extendctl.config import Config
 from tests.sshd import require_sshd
@@ -29,13 +28,6 @@ def test_the_main_job_is_measured_against_scripts_that_do_the_same_work(
     text = "\n".join([*figures.of_contest(found.contest, 1), *figures.of_native(found)])
     assert len(re.findall(r"\| script, ", text)) == len(rivals.SCRIPTS)
     assert "sqlalchemy" in found.imports
-
-
-def test_starts_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("EXTENDCTL_CONFIG", raising=False)
-    found = starts(1, volumes=3)
-    assert [one.title for one in found][:2] == ["python that does nothing", "--help"]
-    assert "| volume list, 3 there |" in "\n".join(figures.of_starts(found, 1))
 
 
 def test_a_script_moves_sizes_and_leaves_other_numbers_alone() -> None:

@@ -44,7 +44,7 @@ def _check(means: Means, name: str) -> VolumeReport:
 
 
 def _findings(plan: Plan) -> list[Fault]:
-    """What lags or drifted; a host that did not answer is no finding."""
+    """What lags or drifted; a host that did not answer is no finding, unless it is known to lag."""
     found = []
     measured = plan.trail.lines[0].before
     if measured is not None and measured != plan.volume.size:
@@ -56,8 +56,15 @@ def _findings(plan: Plan) -> list[Fault]:
     for branch in plan.branches:
         if branch.error is not None and not branch.unreachable:
             found += [replace(fault, code="not-verified") for fault in branch.error.faults]
+        elif branch.unreachable and branch.attachment.lagging:
+            found.append(_known_lag(plan.volume.name, branch.attachment.host))
     found += [replace(fault, code="not-verified") for fault in plan.faults]
     return found
+
+
+def _known_lag(name: str, host: str) -> Fault:
+    message = f"{host} has not followed the last extension, and does not answer now"
+    return Fault("not-verified", message, f"when it answers: extendctl volume resume {name}", host)
 
 
 def _lag(line: LayerReport) -> Fault:

@@ -18,7 +18,10 @@ def test_a_new_volume_is_served_to_its_initiator_and_grows(fresh_lab: Lab, tmp_p
     made = ops.run(*_CREATE, "--initiator", WEB1.initiator).json
     assert (made["name"], made["size"], made["status"]) == ("newvol", OLD, "available")
     iqn = _served_to(lab, "web1", "10.10.1.1")
-    assert _served_to(lab, "web2", "10.10.3.1") == ""
+    assert iqn
+    stranger = f"iscsiadm -m node -T {_served_to(lab, 'web2', '10.10.3.1')} -p 10.10.3.1"
+    refused = lab.run("web2", f"{stranger} -o new && {stranger} --login", check=False)
+    assert "authorization failure" in refused.stderr
     assert "newvol" in lab.run("silo", "cat /etc/rtslib-fb-target/saveconfig.json").stdout
 
     device = f"/dev/disk/by-path/ip-10.10.1.1:3260-iscsi-{iqn}-lun-0"

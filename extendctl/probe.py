@@ -205,7 +205,8 @@ class HostFacts:
 
     def swap_on(self, block: Block) -> Swap | None:
         """The swap space on a device, when it is in use."""
-        return next((one for one in self.swaps if self.by_path(one.path) == block), None)
+        found = ((one, self.by_path(one.path)) for one in self.swaps)
+        return next((one for one, on in found if on is not None and on.dev == block.dev), None)
 
     def in_use(self, block: Block) -> bool:
         """True when something stands on a device, in the eyes of the kernel."""

@@ -28,6 +28,8 @@ def active(site: Site, block: Block) -> Climbed:
     """
     held = [site.facts.blocks[name] for name in block.holders if name in site.facts.blocks]
     known = [one for one in (lvm_mapping(row.dm_name, row.dm_uuid) for row in held) if one]
+    if not known:
+        return idle(site, block)
     pv = PvLayer(site.machine, site.anchor, block.path, block.dev, known[0].group_uuid)
     group = known[0].group
     volumes = {one.uuid: one for one in known if not one.hidden}
@@ -88,12 +90,13 @@ def _taken(site: Site, pv: PvLayer, group: str, volume: str, uuid: str) -> Climb
         site.machine, site.anchor, group, volume, uuid, pv, options.fill, chosen
     )  # fmt: skip
     mappings = {one: lvm_mapping(one.dm_name, one.dm_uuid) for one in site.facts.blocks.values()}
-    above = [one for one, found in mappings.items() if _is(found, uuid)]
+    above = [one for one, found in mappings.items() if _is(found, pv.group_uuid, uuid)]
     return Climbed((pv, layer), above[0] if above else None)
 
 
-def _is(found: LvmMapping | None, uuid: str) -> bool:
-    return found is not None and found.uuid == uuid and not found.layer
+def _is(found: LvmMapping | None, group: str, uuid: str) -> bool:
+    known = found is not None and not found.layer
+    return known and found is not None and (found.group_uuid, found.uuid) == (group, uuid)
 
 
 def _undecided(site: Site, pv: PvLayer, group: str, names: Iterable[str]) -> Skipped:

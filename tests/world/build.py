@@ -46,7 +46,7 @@ def group(state: State, where: str, name: str = "vg0", size: int = 110 * GIB) ->
     """A volume group on the disk vdb."""
     one = state.machines[where]
     one.devices.setdefault("vdb", Device(dev="254:16", size=size + 4 * MIB))
-    letters = (where + name + "Kx7" * 12)[:32]
+    letters = (where + name + "Kx7" * 12).replace("-", "")[:32]
     shape = (letters[:6], *(letters[at : at + 4] for at in range(6, 26, 4)), letters[26:])
     one.groups[name] = Group(uuid="-".join(shape), size=size)
     return one.groups[name]

@@ -264,7 +264,9 @@ def blkid(call: Call) -> Answer:
                     8, "", f"blkid: {path}: ambivalent result (probably more filesystems)\n"
                 )
             key = "PTTYPE" if content.type in {"gpt", "dos"} else "TYPE"
-            lines = (f"DEVNAME={path}", f"UUID={content.uuid}", f"{key}={content.type}")
+            lines = [f"DEVNAME={path}", f"UUID={content.uuid}", f"{key}={content.type}"]
+            if content.label:
+                lines.append("LABEL=" + content.label.replace(" ", "\\ "))
             return Answer(0, said(*lines))
     raise call.unknown()
 

@@ -17,7 +17,7 @@ def lvs(call: Call) -> Answer:
     match call.argv[1:]:
         case ("--reportformat", "json", "--units", "b", "--nosuffix", "-a", "-o", columns, group):
             rows = [
-                _columns(columns, _row(name, one) | _group_row(group, found))
+                _columns(columns, _row(name, one, _placed(call, found)) | _group_row(group, found))
                 for found in [call.machine.groups.get(group)]
                 if found is not None
                 for name, one in sorted(found.volumes.items())
@@ -54,6 +54,11 @@ def _columns(wanted: str, values: dict[str, str]) -> str:
     return "{" + ", ".join(pairs) + "}"
 
 
+def _placed(call: Call, group: Group) -> str:
+    """Where a volume lies; all groups here have one physical volume."""
+    return f"{call.machine.node(group.device)}(0)" if group.device in call.machine.devices else ""
+
+
 def _group_row(name: str, group: Group) -> dict[str, str]:
     return {
         "vg_name": name,
@@ -65,7 +70,7 @@ def _group_row(name: str, group: Group) -> dict[str, str]:
     }
 
 
-def _row(name: str, one: LogicalVolume) -> dict[str, str]:
+def _row(name: str, one: LogicalVolume, devices: str) -> dict[str, str]:
     major, minor = (253, int(one.device.removeprefix("dm-"))) if one.device else (-1, -1)
     return {
         "lv_name": f"[{name}]" if one.hidden else name,
@@ -75,6 +80,7 @@ def _row(name: str, one: LogicalVolume) -> dict[str, str]:
         "segtype": one.segtype,
         "stripes": str(one.stripes),
         "pool_lv": one.pool,
+        "devices": devices,
         "data_percent": "" if one.data_percent is None else f"{one.data_percent:.2f}",
         "metadata_percent": "" if one.metadata_percent is None else f"{one.metadata_percent:.2f}",
         "lv_kernel_major": str(major),
@@ -222,7 +228,7 @@ def activate(call: Call, group_name: str, name: str) -> str:
         size=volume.size,
         dm_name="-".join(part.replace("-", "--") for part in (group_name, name)),
         dm_uuid="LVM-" + (group.uuid + volume.uuid).replace("-", ""),
-        slaves=["vdb"] if "vdb" in machine.devices else [],
+        slaves=[group.device] if group.device in machine.devices else [],
     )
     return volume.device
 

@@ -4,7 +4,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tests.world import files, filesystems, lio, loop, lvm, probe_output, scsi, sysfs
+from tests.world import (
+    crypt,
+    files,
+    filesystems,
+    lio,
+    loop,
+    lvm,
+    multipath,
+    partition,
+    probe_output,
+    scsi,
+    swap,
+    sysfs,
+    volume_group,
+)
 from tests.world.answer import Answer, Call, Tool, said
 from tests.world.state import State
 
@@ -13,6 +27,11 @@ TOOLS: dict[str, Tool] = {
     **lio.TOOLS,
     **scsi.TOOLS,
     **loop.TOOLS,
+    **multipath.TOOLS,
+    **partition.TOOLS,
+    **crypt.TOOLS,
+    **volume_group.TOOLS,
+    **swap.TOOLS,
     **filesystems.TOOLS,
     **files.TOOLS,
     **sysfs.TOOLS,
@@ -20,10 +39,11 @@ TOOLS: dict[str, Tool] = {
 }
 """Every program that there is on a simulated machine, beside sudo, env and timeout."""
 
-ALWAYS = frozenset({"sh", "cat", "find", "mkdir", "env"})
+ALWAYS = frozenset({"sh", "cat", "find", "mkdir", "env", "getconf", "pvs"})
 """What no machine is without."""
 
 _QUESTIONS = ("--version", "-V")
+_LOOKING = {"show", "status", "--json", "--test-passphrase"}
 _ASSIGNMENT = re.compile(r"[A-Z_]+=.*", re.DOTALL)
 
 
@@ -47,8 +67,8 @@ class Undressed:
         """True when it would change something."""
         if self.asks_sudo or self.argv[1:2] in {(flag,) for flag in _QUESTIONS}:
             return False
-        if self.tool == "btrfs":
-            return "show" not in self.argv
+        if _LOOKING & set(self.argv):
+            return False
         return self.tool in TOOLS and TOOLS[self.tool].deed
 
 

@@ -30,6 +30,7 @@ def _host(call: Call) -> Iterator[str]:
     yield _say("boot-id", machine.boot_id)
     yield _say("uid", "0" if call.root else "1000")
     yield _say("bounding", f"{machine.bounding:016x}")
+    yield _say("available", str(machine.available // 1024))
     for tool in TOOLS:
         if tool in machine.tools:
             yield _say("tool", tool, f"/usr/sbin/{tool}")
@@ -42,10 +43,20 @@ def _host(call: Call) -> Iterator[str]:
         content = call.state.content(call.name, mount.device)
         if content is not None and content.type == "btrfs":
             yield _say("alias", mount.source or machine.node(mount.device), mount.device)
+    yield from _swaps(machine)
+    yield _say("end")
+
+
+def _swaps(machine: Machine) -> Iterator[str]:
     yield _say("swap", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority")
+    for name, (size, used, priority) in machine.swapped.items():
+        kib = f"partition\t{size // 1024}\t\t{used // 1024}\t\t{priority}"
+        yield _say("swap", f"/dev/{name}                               {kib}")
     for path in machine.swaps:
         yield _say("swap", f"{path}                               partition\t1048572\t\t0\t\t-2")
-    yield _say("end")
+    for uuid, note in machine.resting.items():
+        if note:
+            yield _say("resting", uuid, note)
 
 
 def _block(state: State, machine: Machine, name: str) -> Iterator[str]:

@@ -11,6 +11,10 @@ def tee(call: Call) -> Answer:
     match call.argv[1:]:
         case (path,) if found := re.fullmatch(r"/sys/block/([^/]+)/device/rescan", path):
             return _rescan(call, found[1], path)
+        case (path,) if path.startswith("/run/extendctl-swap-") and call.root:
+            note = call.stdin.decode().strip()
+            call.machine.resting[path.removeprefix("/run/extendctl-swap-")] = note
+            return Answer(0, call.stdin.decode())
     raise call.unknown()
 
 

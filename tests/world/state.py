@@ -56,6 +56,11 @@ class Content(Thing):
     )
     devid: int = 1
     used: int = 92274688
+    label: str = ""
+    table: list[list[int]] = []  # of gpt and dos: number, start and size in sectors of 512 bytes
+    offset: int = 0  # of a LUKS header, in bytes
+    key_file: str | None = None  # the one that opens it
+    keyring: bool = False  # where its volume key is
 
     @property
     def size(self) -> int:
@@ -97,6 +102,7 @@ class Group(Thing):
     size: int
     extent: int = 4 * MIB
     attr: str = "wz--n-"
+    device: str = "vdb"  # the kernel's name of its one physical volume
     volumes: dict[str, LogicalVolume] = {}
 
     @property
@@ -149,6 +155,9 @@ class Machine(Thing):
     devices: dict[str, Device] = {}
     mounts: list[Mount] = []
     swaps: list[str] = []
+    swapped: dict[str, list[int]] = {}  # device: bytes as /proc/swaps has them, in use, priority
+    resting: dict[str, str] = {}  # notes under /run
+    available: int = 4 * GIB
     groups: dict[str, Group] = {}
     stores: dict[str, Store] = {}
     targets: dict[str, Target] = {}

@@ -40,7 +40,7 @@ def read(machine: Machine, path: str) -> str | None:
         return None
     if match[2] == "size":
         return str(devices[0].size // 512)
-    return attributes(devices[0]).get(match[2])
+    return devices[0].dev if match[2] == "dev" else attributes(devices[0]).get(match[2])
 
 
 def _configfs(machine: Machine, path: str) -> str | None:

@@ -1,0 +1,101 @@
+"""sfdisk, partx and udev's kpartx rule: a table on a disk, and what the kernel made of it."""
+
+import json
+
+from tests.world.answer import Answer, Call, Tool, said
+from tests.world.state import Content
+
+UTIL_LINUX = "from util-linux 2.38.1\n"
+GPT_END = 33  # sectors of the backup
+
+
+def sfdisk(call: Call) -> Answer:
+    """`sfdisk --json DISK`, and writing one partition's size."""
+    match call.argv[1:]:
+        case ("--json", path):
+            return _show(call, path)
+        case ("--no-reread", "--no-tell-kernel", "--wipe", "never", "--wipe-partitions", "never",
+              "-N", number, path):  # fmt: skip
+            return _write(call, path, int(number), int(call.stdin.decode().strip(" ,\n")))
+    raise call.unknown()
+
+
+def table(call: Call, path: str) -> tuple[str, Content] | None:
+    """The disk and the table on it."""
+    name = call.machine.device_at(path)
+    content = None if name is None else call.state.content(call.name, name)
+    found = name is not None and content is not None and content.type in {"gpt", "dos"}
+    return (name, content) if found and name and content else None
+
+
+def _show(call: Call, path: str) -> Answer:
+    found = table(call, path)
+    if found is None:
+        words = f"sfdisk: {path}: does not contain a recognized partition table"
+        return Answer(1, "", said(words))
+    rows = [
+        {"node": f"{path}-part{number}", "start": start, "size": size}
+        for number, start, size in found[1].table
+    ]
+    body = {"label": found[1].type, "device": path, "sectorsize": 512, "partitions": rows}
+    return Answer(0, json.dumps({"partitiontable": body}))
+
+
+def _write(call: Call, path: str, number: int, sectors: int) -> Answer:
+    found = table(call, path)
+    if found is None:
+        return Answer(1, "", said(f"sfdisk: cannot open {path}"))
+    name, content = found
+    end = call.machine.devices[name].size // 512 - (GPT_END if content.type == "gpt" else 0)
+    row = next(one for one in content.table if one[0] == number)
+    behind = [one[1] for one in content.table if one[1] > row[1]]
+    if row[1] + sectors > min([end, *behind]):
+        return Answer(1, "", said("Failed to add #1 partition: Numerical result out of range"))
+    row[2] = sectors
+    return Answer(0, said("The partition table has been altered."))
+
+
+def partx(call: Call) -> Answer:
+    """`partx --update --nr N DISK`: the kernel takes over what the table says."""
+    match call.argv[1:]:
+        case ("--update", "--nr", number, path):
+            found = table(call, path)
+            if found is not None:
+                _take_over(call, found[0], found[1], int(number))
+            return Answer(0 if found else 1)
+    raise call.unknown()
+
+
+def settle(call: Call) -> Answer:
+    """`udevadm settle`: by then udev has grown the partitions of multipath maps."""
+    for name, device in list(call.machine.devices.items()):
+        content = call.state.content(call.name, name)
+        if (device.dm_uuid or "").startswith("mpath-") and content is not None:
+            for number, _, _ in content.table:
+                _take_over(call, name, content, number)
+    return Answer()
+
+
+def _take_over(call: Call, disk: str, content: Content, number: int) -> None:
+    size = next(size for one, _, size in content.table if one == number)
+    for device in call.machine.devices.values():
+        kernel = device.parent == disk and device.partition == number
+        mapped = disk in device.slaves and (device.dm_uuid or "").startswith(f"part{number}-")
+        if kernel or mapped:
+            device.size = size * 512
+
+
+def kpartx(call: Call) -> Answer:
+    """`kpartx -u -p DELIMITER MAP`."""
+    match call.argv[1:]:
+        case ("-u", "-p", "-part", _):
+            return settle(call)
+    raise call.unknown()
+
+
+TOOLS = {
+    "sfdisk": Tool(sfdisk, deed=True, version=said("sfdisk " + UTIL_LINUX)),
+    "partx": Tool(partx, deed=True, version=said("partx " + UTIL_LINUX)),
+    "udevadm": Tool(settle, deed=True, version="252\n"),
+    "kpartx": Tool(kpartx, deed=True),
+}

@@ -80,7 +80,7 @@ class LvmMapping:
 
 
 _RESERVED = re.compile(
-    r"_([cpt]?(data|meta)|corig|wcorig|cpool|cvol|mimage|mlog|rimage|rmeta|vdata|vorigin|imeta|iorig)"
+    r"_([ct](data|meta)|corig|wcorig|cpool|cvol|mimage|mlog|rimage|rmeta|vdata|vorigin|imeta|iorig)"
     r"(_\d+)?$|^pvmove\d+$|_pmspare$"
 )  # lvm2, lib/misc/lvm-string.c: names that nobody else may give
 

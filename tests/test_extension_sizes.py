@@ -9,6 +9,7 @@ from extendctl.config import Limits
 from extendctl.model import LayerOutcome, Outcome
 from tests.extending import (
     GOAL,
+    SITES,
     Make,
     Stage,
     begin,
@@ -22,7 +23,6 @@ from tests.extending import (
 )
 from tests.world import changes
 from tests.world.site import (
-    ATTACHED,
     file_loop_xfs,
     iscsi_ext4,
     iscsi_striped,
@@ -42,10 +42,10 @@ def followed(stage: Stage, size: int) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", ATTACHED)
+@pytest.mark.parametrize("name", SITES)
 def test_equal_is_unchanged(name: str, tmp_path: Path) -> None:
     """The size that it has: success, outcome unchanged, no deed, no operation."""
-    stage = begin(ATTACHED[name](), tmp_path)
+    stage = begin(SITES[name](None), tmp_path)
     report = stage.extend(f"{stage.volume().size // MIB}M")
     assert (report.outcome, report.exit_status) == (Outcome.UNCHANGED, 0)
     assert {line.outcome for line in report.layers} == {LayerOutcome.FULL}
@@ -231,11 +231,11 @@ def in_the_way(state: State) -> None:
     changes.offline(state, "web1", "sdb")
 
 
-@pytest.mark.parametrize("name", ATTACHED)
+@pytest.mark.parametrize("name", SITES)
 @pytest.mark.parametrize("size", ["10500M", "20G", "64G"])
 def test_a_dry_run_foretells_what_the_run_does(name: str, size: str, tmp_path: Path) -> None:
     """Each line's size before and after is foretold; no deed, nothing written to the state."""
-    stage = begin(ATTACHED[name](), tmp_path)
+    stage = begin(SITES[name](None), tmp_path)
     before, known = sizes(stage.world.state), stage.volume()
     dry = stage.extend(size, dry_run=True)
     assert (dry.outcome, dry.exit_status, dry.operation) == (Outcome.PLANNED, 0, None)

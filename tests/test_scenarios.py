@@ -14,11 +14,22 @@ from extendctl.journal import follow
 from extendctl.model import Capability, LayerOutcome, Outcome
 from extendctl.policy import Decision
 from extendctl.stack import Stack, Trunk, forecast, grow
-from tests.extending import GOAL, VOLUME, Make, Stage, begin, code, grown, sizes, untouched, untrue
+from tests.extending import (
+    GOAL,
+    SITES,
+    VOLUME,
+    Make,
+    Stage,
+    begin,
+    code,
+    grown,
+    sizes,
+    untouched,
+    untrue,
+)
 from tests.toys import Bottom, Toy, full, tower
 from tests.world import changes
 from tests.world.site import (
-    ATTACHED,
     POINT,
     file_loop_xfs,
     iscsi_btrfs_thin,
@@ -85,12 +96,12 @@ def test_toys_that_can_follow_do(tmp_path: Path) -> None:
 # On simulated machines ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ATTACHED)
+@pytest.mark.parametrize("name", SITES)
 def test_a_backend_without_the_capability_refuses_a_volume_in_use(
     name: str, tmp_path: Path
 ) -> None:
     """Scenario 1: refused as capability-missing, in so many words, and nothing was changed."""
-    stage = begin(ATTACHED[name](), tmp_path)
+    stage = begin(SITES[name](None), tmp_path)
     size = stage.volume().size
     stage.granted()
     report = stage.extend("30G")
@@ -221,10 +232,10 @@ def test_one_of_two_hosts_that_cannot_follow_is_enough(tmp_path: Path) -> None:
     assert untouched(stage)
 
 
-@pytest.mark.parametrize("name", ATTACHED)
+@pytest.mark.parametrize("name", SITES)
 def test_hosts_that_can_follow_do(name: str, tmp_path: Path) -> None:
     """Scenario 3: done, every layer grown and measured, status in-use, nothing lags."""
-    stage = begin(ATTACHED[name](), tmp_path)
+    stage = begin(SITES[name](None), tmp_path)
     before = sizes(stage.world.state)
     report = stage.extend()
     assert (report.outcome, report.exit_status, report.error) == (Outcome.DONE, 0, None)

@@ -55,10 +55,9 @@ class Course:
 
 
 def contest(course: Course, runs: int) -> Contest:
-    """Grow a volume step by step: recorded, warmed up, then in turns."""
+    """Grow a volume step by step: recorded, then in turns."""
     config, volume, hosts = course.config, course.volume, course.hosts
     ladder = _Ladder(course.size)
-    record(config, volume, hosts, ladder.next())  # the first looks at everything for the first time
     tape = record(config, volume, hosts, ladder.next())
     scripts = Scripts(course.place, read_config(str(config)), tape, ladder.size)
 

@@ -10,7 +10,9 @@ from benchmarks.clock import MIB, Cost, timed
 from benchmarks.tape import Call, Recording
 from extendctl.config import Config, HostConfig
 
-_NEAR = 64 * MIB  # a number this near to the goal, in bytes or sectors, moves with the goal
+# A number this near to the goal, as a part of it, is a size in bytes or sectors and moves with it:
+# a volume group in the volume may leave some of it free.
+_NEAR = 0.25
 
 ALONE = "script, verifies nothing, an ssh for each command"
 SHARED = "script, verifies nothing, one shared connection"
@@ -105,9 +107,9 @@ class Scripts:
 
     def _shifted(self, digits: str, by: int) -> str:
         number, goal = int(digits or 0), self.recorded * MIB
-        if abs(number - goal) < _NEAR:
+        if abs(number - goal) < _NEAR * goal:
             return str(number + by)
-        return str(number + by // 512) if abs(number * 512 - goal) < _NEAR else digits
+        return str(number + by // 512) if abs(number * 512 - goal) < _NEAR * goal else digits
 
     def _hosts(self) -> Sequence[str]:
         return list(dict.fromkeys(call.host for call in self.tape.calls))

@@ -13,12 +13,14 @@ from extendctl.owner import me
 from tests.extending import GOAL, MEMORY, VOLUME, Make, Rehearsal, Stage, grown, sizes, untrue
 from tests.mortal import EVERYTHING, Fate, Program, extending, killed, start, stopped
 from tests.world.site import file_loop_xfs, iscsi_ext4, local_lvm, shared
+from tests.world.tower import tower
 
 SITES: dict[str, Make] = {
     "ext4": iscsi_ext4,
     "two-hosts": shared,
     "local-lvm": local_lvm,
     "file-loop": file_loop_xfs,
+    "tower": lambda path: tower("multipath", "gpt", "luks", "lvm", "ext4", path=path),
 }
 AFTER = ("deed after", "commit after")
 DEEDS = ("deed before", "deed after")

@@ -1,0 +1,79 @@
+"""`volume check`: the truth of every layer on every host, and nothing is changed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from extendctl.model import LayerOutcome, Outcome
+from tests.extending import SITES, Stage, begin, code, codes, outgrow, untrue
+from tests.world import changes
+from tests.world.site import iscsi_ext4, shared
+from tests.world.state import GIB
+
+
+def small_filesystem(stage: Stage) -> None:
+    with stage.change() as state:
+        state.contents["silo/vg0/vol1"].blocks -= 262144
+
+
+def larger_backend(stage: Stage) -> None:
+    outgrow(stage, 15 * GIB)
+
+
+def another_volume(stage: Stage) -> None:
+    with stage.change() as state:
+        changes.another_disk(state, "web1", "sdb")
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_where_all_is_well_nothing_is_found(name: str, tmp_path: Path) -> None:
+    """Unchanged, exit 0, every line measured, no deed."""
+    stage = begin(SITES[name](None), tmp_path)
+    report = stage.check()
+    assert (report.outcome, report.exit_status) == (Outcome.UNCHANGED, 0)
+    assert {line.outcome for line in report.layers} == {LayerOutcome.FULL}
+    assert untrue(stage, report) == []
+    assert {one.size for one in report.attachments} == {stage.volume().size}
+    assert stage.world.deeds() == []
+
+
+@pytest.mark.parametrize("change", [small_filesystem, larger_backend, another_volume])
+def test_what_lags_or_drifted_is_found(change: Callable[[Stage], None], tmp_path: Path) -> None:
+    """Exit 5 with what it is, by name and in bytes; nothing is changed by looking."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    change(stage)
+    known, world = stage.volume(), stage.world.machine("web1")
+    report = stage.check()
+    assert (report.outcome, report.exit_status, code(report)) == (
+        Outcome.INCOMPLETE, 5, "not-verified",
+    )  # fmt: skip
+    assert untrue(stage, report) == []
+    assert (stage.world.deeds(), stage.volume(), stage.world.machine("web1")) == ([], known, world)
+
+
+def test_a_host_that_is_away_is_not_now(tmp_path: Path) -> None:
+    """Nothing found and not all asked: exit 4."""
+    stage = begin(shared(), tmp_path)
+    stage.world.down("web2")
+    report = stage.check()
+    assert (report.exit_status, codes(report)) == (4, ["unreachable"])
+    assert [str(one.outcome) for one in report.attachments] == ["unchanged", "not-now"]
+
+
+def test_what_lags_counts_for_more_than_who_is_away(tmp_path: Path) -> None:
+    """One host lags and the other one is away: exit 5, and both are told."""
+    stage = begin(shared(), tmp_path)
+    with stage.change() as state:
+        state.machines["web1"].devices["sdb"].size = 9 * GIB
+    stage.world.down("web2")
+    report = stage.check()
+    assert (report.exit_status, set(codes(report))) == (5, {"not-verified", "unreachable"})
+
+
+def test_a_backend_that_is_away_is_not_now(tmp_path: Path) -> None:
+    """Then nothing can be said but what the state says."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    stage.world.down("silo")
+    report = stage.check()
+    assert (report.exit_status, report.status, report.size) == (4, "in-use", 10 * GIB)

@@ -97,6 +97,15 @@ def test_an_unreachable_host_may_lag_when_that_is_allowed(tmp_path: Path) -> Non
     assert (lags(stage), set(stage.growths.values())) == (set(), {1})
 
 
+def test_where_nothing_had_to_grow_nobody_is_told_that_it_has(tmp_path: Path) -> None:
+    """The present size with --allow-lagging and a host away: 5, it lags, and no growth is told."""
+    stage = begin(shared(), tmp_path)
+    stage.world.down("web2")
+    report = stage.extend("10G", allow_lagging=True)
+    assert (report.exit_status, lags(stage), stage.growths) == (5, {"web2"}, {})
+    assert "has grown" not in str(report.error)
+
+
 def test_lagging_is_allowed_to_the_unreachable_alone(tmp_path: Path) -> None:
     """--allow-lagging is no way around an obstacle that can be seen."""
     stage = begin(shared(), tmp_path)

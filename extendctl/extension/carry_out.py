@@ -176,7 +176,7 @@ def _lag(desk: Desk, plan: Plan, reports: Sequence[AttachmentReport]) -> Extendc
     away = all(isinstance(one, Unreachable) for one in errors)
     if away and desk.journal.acted == 0 and not plan.wish.governed:
         return errors[0]
-    return report.lagging(plan.volume.name, reports)
+    return report.lagging(plan.volume.name, reports, acted=desk.journal.acted > 0)
 
 
 def _behind(error: ExtendctlError) -> Outcome:

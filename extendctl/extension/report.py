@@ -91,12 +91,12 @@ def _since(line: LayerReport, before: Size | None) -> LayerReport:
     return replace(line, before=before, outcome=LayerOutcome.GROWN if grown else line.outcome)
 
 
-def lagging(name: str, reports: Sequence[AttachmentReport]) -> HostFailed:
-    """The error of a volume that has grown while hosts have not followed."""
+def lagging(name: str, reports: Sequence[AttachmentReport], *, acted: bool) -> HostFailed:
+    """The error of a volume that has its size while hosts have not followed."""
     behind = [one for one in reports if one.error is not None]
     words = "; ".join(f"{one.host}: {one.error}" for one in behind)
     error = HostFailed(
-        f"{name} has grown, but not everywhere: {words}",
+        f"{name} has {'grown' if acted else 'its size'}, but not everywhere: {words}",
         hint=f"when the cause is gone: extendctl volume resume {name}",
     )
     inner = [fault for one in behind if one.error is not None for fault in one.error.faults]

@@ -50,5 +50,6 @@ PACKAGES = {
     "tee": "coreutils", "truncate": "coreutils",
     "multipathd": "multipath-tools", "growpart": "cloud-guest-utils", "sfdisk": "fdisk",
     "cryptsetup": "cryptsetup", "targetcli": "targetcli-fb", "iscsiadm": "open-iscsi",
+    "tgtadm": "tgt", "nvme": "nvme-cli",
 }  # fmt: skip
 """The Debian package that holds a tool."""

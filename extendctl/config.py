@@ -21,8 +21,12 @@ DRIVER_CAPABILITIES: Mapping[str, frozenset[Capability]] = {
 TARGETS = ("lio", "tgt", "nvmet")
 """What may serve the volumes of an `iscsi` backend."""
 
-RULES = ("volume:extend", "volume:extend_attached_volume")
-"""The rules of policy."""
+RULES: Mapping[str, str] = {
+    "volume:extend": "allow",
+    "volume:extend_attached_volume": "allow",
+    "volume:extend_with_pause": "deny",
+}
+"""The rules of policy, and what holds for each that the configuration does not name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,8 @@ class PolicySection(Section):
 
     rules: Annotated[dict[str, Rule], _EMPTY] = Field(
         default_factory=dict,
-        description="Who may extend: allow, deny, or a list of user:NAME and group:NAME.",
+        description="Who may extend, and who also where hosts wait for a moment (default: deny): "
+        "allow, deny, or a list of user:NAME and group:NAME.",
         json_schema_extra={"propertyNames": {"enum": list(RULES)}},
     )
     limits: Annotated[LimitsSection, _EMPTY] = Field(

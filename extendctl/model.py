@@ -33,8 +33,9 @@ class Capability(StrEnum):
 class Identity:
     """How a host knows a volume among its devices, whatever they are called today.
 
-    `kind` is `wwn` (value as sysfs has it, `naa.6001405...`), `dm-uuid` (`LVM-...`) or
-    `file` (absolute path of the file behind a loop device).
+    `kind` is `wwn` (value as sysfs has it, `naa.6001405...`, `uuid.2fb889ac-...`), `iqn`
+    (`IQN,LUN`, where no WWN is unique), `dm-uuid` (`LVM-...`) or `file` (absolute path of the
+    file behind a loop device).
     """
 
     kind: str

@@ -7,7 +7,7 @@ at the latest; sizes are absolute bytes; nothing relative and nothing smaller ev
 import re
 from ipaddress import ip_address
 
-from extendctl import block_readings, names, readings
+from extendctl import block_readings, names, readings, tgt_readings
 from extendctl.host import Deed, Question
 from extendctl.size import Size
 
@@ -122,6 +122,12 @@ def saved_sizes() -> Question[dict[str, Size]]:
     return Question(("cat", *places), readings.saved_sizes, root=True, accept=frozenset({0, 1}))
 
 
+def tgt_targets() -> Question[tuple[tgt_readings.TgtLun, ...]]:
+    """All LUNs of the tgt daemon."""
+    words = ("tgtadm", "--lld", "iscsi", "--mode", "target", "--op", "show")
+    return Question(words, tgt_readings.targets, root=True)
+
+
 def file_size(path: str) -> Question[tuple[str, ...]]:
     """A file's bytes, and its type such as `regular file`; links are not followed."""
     return Question(
@@ -224,6 +230,14 @@ def resize_fileio(store: str, size: Size) -> Deed:
     return Deed(("tee", control), stdin=f"fd_dev_size={_size(size)}\n".encode())
 
 
+def reopen_tgt(target: int, lun: int, device: str) -> Deed:
+    """Let tgtd open a LUN's device anew: offline and path in one request, or it is refused."""
+    lun_of = ("--tid", str(int(target)), "--lun", str(int(lun)))
+    path = f"online=0,path={_node(device)}"
+    words = ("tgtadm", "--lld", "iscsi", "--mode", "logicalunit", "--op", "update", *lun_of)
+    return Deed((*words, "--params", path))
+
+
 def extend_file(path: str, size: Size) -> Deed:
     """Let a file be at least `size` bytes; truncate(1)'s `>` can never make it smaller."""
     return Deed(("truncate", "--no-create", f"--size=>{_size(size)}", names.path(path, "a file")))
@@ -232,6 +246,11 @@ def extend_file(path: str, size: Size) -> Deed:
 def rescan_path(device: str) -> Deed:
     """Let the kernel read a SCSI device's capacity again."""
     return Deed(("tee", f"/sys/block/{names.device(device)}/device/rescan"), stdin=b"1\n")
+
+
+def rescan_controller(controller: str) -> Deed:
+    """Let an NVMe controller identify its namespaces again."""
+    return Deed(("nvme", "ns-rescan", f"/dev/{names.device(controller)}"))
 
 
 def refresh_loop(device: str) -> Deed:

@@ -3,13 +3,20 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from extendctl.config import Limits, PolicyConfig
+from extendctl.config import RULES, Limits, PolicyConfig
 from extendctl.errors import Fault
 from extendctl.model import PoolUsage
 from extendctl.size import Size, human
 
 EXTEND = "volume:extend"
 EXTEND_ATTACHED = "volume:extend_attached_volume"
+EXTEND_WITH_PAUSE = "volume:extend_with_pause"
+
+
+_ADVICE = {
+    EXTEND_WITH_PAUSE: "its target makes hosts wait for a moment to grow it; "
+    f"`{EXTEND_WITH_PAUSE}: allow` under policy.rules permits that",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,8 @@ class Request:
     """What is wanted. Sizes in bytes, `goal` rounded to extents as soon as that is known.
 
     `project_total` is what the project's other volumes have; `needed` what the pool would give
-    away; `thin` volumes are held against the pool's fill and not against its free space.
+    away; `thin` volumes are held against the pool's fill and not against its free space; `pauses`
+    means that those who use the volume would have to wait for a moment.
     """
 
     asker: Asker
@@ -45,6 +53,7 @@ class Request:
     pool: PoolUsage | None = None
     thin: bool = False
     needed: Size = 0
+    pauses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +83,8 @@ def decide(policy: PolicyConfig, request: Request) -> Decision:
 
 
 def _rules(rules: Mapping[str, str | tuple[str, ...]], request: Request) -> Iterator[str | Fault]:
-    for rule in (EXTEND, EXTEND_ATTACHED) if request.attached else (EXTEND,):
-        value = rules.get(rule, "allow")
+    for rule in _asked(request):
+        value = rules.get(rule, RULES[rule])
         if _permits(value, request.asker):
             yield f"{rule} allows {request.asker.name}"
             continue
@@ -83,8 +92,16 @@ def _rules(rules: Mapping[str, str | tuple[str, ...]], request: Request) -> Iter
         yield Fault(
             "policy-denied",
             f"policy does not allow {request.asker.name} to do {rule} ({rule}: {said})",
-            "ask whoever keeps the policy in the configuration",
+            _ADVICE.get(rule, "ask whoever keeps the policy in the configuration"),
         )
+
+
+def _asked(request: Request) -> Iterator[str]:
+    yield EXTEND
+    if request.attached:
+        yield EXTEND_ATTACHED
+    if request.pauses:
+        yield EXTEND_WITH_PAUSE
 
 
 def _permits(value: str | tuple[str, ...], asker: Asker) -> bool:

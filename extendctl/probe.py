@@ -1,92 +1,10 @@
-"""Ask a machine, in one unprivileged command, for all that discovery needs to know about it.
-
-A fixed text for `sh -s`, in which nothing is ever interpolated: some forty reads of /sys and /proc
-cost one process in place of forty. Values come back one to a line as `key<TAB>...`.
-"""
+"""Read what the probing script found out about a machine, as frozen data."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from extendctl.size import Size
-
-TOOLS = (
-    "blkid", "btrfs", "cryptsetup", "dumpe2fs", "e2fsck", "iscsiadm", "kpartx", "losetup",
-    "lvcreate", "lvextend", "lvs", "mkdir", "mkswap", "multipathd", "partx", "pvresize",
-    "resize2fs", "sfdisk", "stat", "sudo", "swapoff", "swapon", "targetcli", "tee", "timeout",
-    "truncate", "udevadm", "xfs_growfs", "xfs_info",
-)  # fmt: skip
-
-HOST_SCRIPT = (
-    r"""
-say() { printf '%s\t' "$@"; printf '\n'; }
-get() { value=; { IFS= read -r value < "$1"; } 2>/dev/null; }
-get /proc/sys/kernel/osrelease; say kernel "$value"
-get /etc/machine-id; say machine-id "$value"
-get /proc/sys/kernel/random/boot_id; say boot-id "$value"
-while read -r key value; do
-  case $key in CapBnd:) say bounding "$value";; Uid:) say uid "${value%%	*}";; esac
-done < /proc/self/status
-while read -r key value unit; do
-  case $key in MemAvailable:) say available "$value";; esac
-done < /proc/meminfo
-for tool in """
-    + " ".join(TOOLS)
-    + r"""; do
-  where=$(command -v "$tool") && say tool "$tool" "$where"
-done
-for node in /sys/class/block/*; do
-  [ -e "$node/dev" ] || continue
-  block=${node##*/}
-  get "$node/dev"; dev=$value
-  get "$node/size"; say block "$block" "$dev" "$value"
-  for key in ro partition start queue/logical_block_size dm/name dm/uuid device/wwid wwid \
-    device/state loop/backing_file loop/sizelimit loop/offset; do
-    [ -e "$node/$key" ] || continue
-    get "$node/$key"; say "$key" "$block" "$value"
-  done
-  if [ -e "$node/device/wwid" ]; then
-    where=$(cd -P "$node/device" && pwd -P)
-    case $where in */session*/target*)
-      session=${where#*/session}; session=${session%%/*}
-      get "/sys/class/iscsi_session/session$session/targetname"; iqn=$value
-      for line in /sys/class/iscsi_connection/connection"$session":*; do
-        get "$line/persistent_address"; address=$value
-        get "$line/persistent_port"; say session "$block" "$iqn" "$address" "$value"
-      done;;
-    esac
-  fi
-  for child in "$node"/*/partition; do
-    [ -e "$child" ] && child=${child%/partition} && say child "$block" "${child##*/}"
-  done
-  for holder in "$node"/holders/*; do
-    [ -e "$holder" ] && say holder "$block" "${holder##*/}"
-  done
-  for slave in "$node"/slaves/*; do
-    [ -e "$slave" ] && say slave "$block" "${slave##*/}"
-  done
-done
-for node in /sys/fs/btrfs/*/devices/*; do
-  [ -e "$node" ] || continue
-  pool=${node#/sys/fs/btrfs/}; say btrfs "${pool%%/*}" "${node##*/}"
-done
-while IFS= read -r line; do
-  say mount "$line"
-  case $line in *" - btrfs "*)
-    source=${line##* - btrfs }; source=${source%% *}
-    for node in /sys/fs/btrfs/*/devices/*; do
-      [ "$source" -ef "/dev/${node##*/}" ] && say alias "$source" "${node##*/}"
-    done;;
-  esac
-done < /proc/self/mountinfo
-while IFS= read -r line; do say swap "$line"; done < /proc/swaps
-for node in /run/extendctl-swap-*; do
-  [ -s "$node" ] || continue
-  get "$node"; say resting "${node#/run/extendctl-swap-}" "$value"
-done
-say end
-"""
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +67,32 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A device's iSCSI session: the target and the portal that it is logged in to."""
+    """A device's iSCSI session: the target and the portal that it is logged in to.
+
+    `place` is the device's directory, `/sys/devices/.../session6/target7:0:0/7:0:0:1`.
+    """
 
     block: str
     iqn: str
     address: str
     port: str
+    place: str = ""
+
+    @property
+    def lun(self) -> int:
+        """The number by which the target knows it; -1 when it was not told."""
+        number = self.place.rpartition(":")[2]
+        return int(number) if number.isdigit() else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """An NVMe controller: its subsystem, its state, and its path to each namespace by WWID."""
+
+    name: str
+    nqn: str
+    state: str
+    paths: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +111,7 @@ class HostFacts:
     swaps: tuple[Swap, ...] = ()
     resting: Mapping[str, int] = field(default_factory=dict)  # UUID of swap space: its priority
     sessions: tuple["Session", ...] = ()
+    controllers: tuple["Controller", ...] = ()
     btrfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # uuid: device names
     aliases: Mapping[str, str] = field(default_factory=dict)  # a path in /dev: device name
 
@@ -239,7 +178,8 @@ def host_facts(text: str) -> HostFacts:
         available=int(_one(facts, "available") or 0) * 1024,
         swaps=tuple(_swaps(facts.get("swap", ()))),
         resting={row[0]: int(row[1]) for row in facts.get("resting", ()) if len(row) > 1},
-        sessions=tuple(Session(*row[:4]) for row in facts.get("session", ()) if len(row) > 3),
+        sessions=tuple(Session(*row[:5]) for row in facts.get("session", ()) if len(row) > 3),
+        controllers=tuple(_controllers(facts)),
         btrfs=_grouped(facts.get("btrfs", ())),
         aliases={row[0]: row[1] for row in facts.get("alias", ()) if len(row) > 1},
     )
@@ -303,6 +243,12 @@ _ATTRIBUTES = (
     "ro", "partition", "start", "queue/logical_block_size", "dm/name", "dm/uuid", "device/wwid",
     "wwid", "device/state", "loop/backing_file", "loop/sizelimit", "loop/offset",
 )  # fmt: skip
+
+
+def _controllers(facts: Mapping[str, list[list[str]]]) -> Iterator[Controller]:
+    for name, nqn, state in (row[:3] for row in facts.get("nvme", ()) if len(row) > 2):
+        paths = (row for row in facts.get("namespace", ()) if len(row) > 2 and row[0] == name)
+        yield Controller(name, nqn, state, {row[2].strip(): row[1] for row in paths})
 
 
 def _swaps(rows: Sequence[Sequence[str]]) -> Iterator[Swap]:

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from extendctl import names, readings
 from extendctl.host import Question
-from extendctl.probe import HOST_SCRIPT, HostFacts, host_facts
+from extendctl.nvmet_probe import NVMET_SCRIPT, Namespace
+from extendctl.nvmet_probe import namespaces as read_namespaces
+from extendctl.probe import HostFacts, host_facts
+from extendctl.probe_script import HOST_SCRIPT
 from extendctl.target_probe import TARGET_SCRIPT, TargetFacts, target_facts
 from extendctl.transport import Result
 
@@ -20,6 +23,13 @@ def target() -> Question[TargetFacts]:
     """What LIO serves, as an ordinary user."""
     return Question(
         ("sh", "-s"), lambda result: target_facts(result.stdout), stdin=TARGET_SCRIPT.encode()
+    )
+
+
+def namespaces() -> Question[tuple[Namespace, ...]]:
+    """What the NVMe target serves, as an ordinary user."""
+    return Question(
+        ("sh", "-s"), lambda result: read_namespaces(result.stdout), stdin=NVMET_SCRIPT.encode()
     )
 
 
@@ -44,6 +54,7 @@ def version(tool: str) -> Question[tuple[str, ...]]:
 
 
 _VERSION_FLAGS = {
+    "nvme": "version",
     "xfs_growfs": "-V", "xfs_info": "-V", "resize2fs": "-V", "dumpe2fs": "-V", "lvs": "--version",
 }  # fmt: skip
 

@@ -52,6 +52,11 @@ class Layer(Protocol):
         ...
 
 
+def pauses(layer: Layer) -> bool:
+    """True when growing it lets those wait who read and write; few layers have the attribute."""
+    return bool(getattr(layer, "pauses", False))
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """What stands on the stack and is left as it is, with the reason."""

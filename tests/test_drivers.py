@@ -11,7 +11,9 @@ from tests.world.site import ATTACHED, FILES, Site, unexported
 
 INITIATOR = "iqn.2026-11.com.example:web1"
 SITES = pytest.mark.parametrize("name", ATTACHED)
-ONE_EACH = pytest.mark.parametrize("name", ["iscsi-ext4", "local-lvm", "file-loop-xfs"])
+ONE_EACH = pytest.mark.parametrize(
+    "name", ["iscsi-ext4", "iscsi-fileio", "local-lvm", "file-loop-xfs"]
+)
 
 
 def make(name: str) -> Site:
@@ -35,7 +37,13 @@ def test_what_lvm_keeps_for_itself_is_no_source() -> None:
     with site.world.change() as state:
         volumes = state.machines["silo"].groups["vg0"].volumes
         for name in ("tp0_tmeta", "lvol0_pmspare"):
-            own = {"segtype": "linear", "device": None, "uuid": name, "hidden": "e", "size": 4 << 20}
+            own = {
+                "segtype": "linear",
+                "device": None,
+                "uuid": name,
+                "hidden": "e",
+                "size": 4 << 20,
+            }
             volumes[name] = volumes["tp0"].model_copy(update=own)
     assert [one.name for one in site.driver(site.hosts()).sources()] == ["vol1"]
 

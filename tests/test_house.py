@@ -17,9 +17,9 @@ SOURCE = TOP / "extendctl"
 CONFIG = "config config_*"
 STATE = "store tables operations admission records volumes database owner"
 SSH = "ssh dial talk hostkeys identity"
-MACHINE = (
-    f"host phrasebook questions block_readings probe target_probe readings ability transport {SSH}"
-)
+PROBES = "probe probe_script target_probe nvmet_probe"
+READINGS = "readings block_readings tgt_readings"
+MACHINE = f"host phrasebook questions {PROBES} {READINGS} ability transport {SSH}"
 
 # A module stands on one floor and imports from the floors beneath. A new module is one more name
 # here or above; `package.*` takes in a whole package.

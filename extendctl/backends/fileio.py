@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from extendctl import phrasebook, questions
 from extendctl.ability import hindrances
-from extendctl.backends.lio import another_serial
+from extendctl.backends import lio
+from extendctl.backends.served import Served
 from extendctl.errors import Fault, Refused
 from extendctl.host import Host
+from extendctl.model import Identity
 from extendctl.size import Size
 from extendctl.stack import Obstacle
 from extendctl.target_probe import CONFIGFS, Backstore
@@ -57,7 +59,7 @@ class FileioLayer:
             questions.sysfs(f"{store}/wwn/vpd_unit_serial", f"{store}/info")
         )
         if serial.rpartition(":")[2].strip() != self.serial:
-            raise Refused((another_serial(self.store, self.host),))
+            raise Refused((lio.another_serial(self.store, self.host),))
         words = " ".join(info).split()
         return int(words[words.index("Size:") + 1])
 
@@ -90,3 +92,11 @@ class FileioLayer:
             hint = f"`targetcli saveconfig` on {self.host}, or a restart loses it"
             found.append(Fault("obstacle", message, hint, self.host))
         return found
+
+
+def serving(machine: Host, path: str) -> list[Served]:
+    """The backstores over a regular file."""
+    return [
+        Served(store.id, FileioLayer.of(machine, store), Identity("wwn", store.wwid))
+        for store in lio.over_file(machine, path)
+    ]

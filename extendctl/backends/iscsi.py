@@ -1,21 +1,28 @@
-"""Volumes that hosts see as iSCSI LUNs, through a target on the storage machine."""
+"""Volumes that hosts see as LUNs or namespaces, through a target on the storage machine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from extendctl import phrasebook, questions
-from extendctl.backends import Source, lio, lv
+from extendctl.backends import Source, fileio, lio, lv, nvmet, served, tgt
 from extendctl.backends.file import FileBackend
-from extendctl.backends.fileio import FileioLayer
 from extendctl.backends.lvm import LvmBackend
+from extendctl.backends.served import Served
 from extendctl.config import BackendConfig
 from extendctl.errors import Fault, Refused
 from extendctl.host import Host, Question
-from extendctl.model import Capability, Identity, PoolUsage
+from extendctl.model import Capability, PoolUsage
+from extendctl.readings import LogicalVolume
 from extendctl.size import Size
-from extendctl.stack import Layer, Trunk
-from extendctl.target_probe import Backstore
+from extendctl.stack import Trunk
+
+_SERVING: Mapping[str, Callable[[Host, LogicalVolume], list[Served]]] = {
+    "lio": lio.serving,
+    "tgt": tgt.serving,
+    "nvmet": nvmet.serving,
+}
+"""What each target serves of a logical volume."""
 
 
 @dataclass(frozen=True)
@@ -34,38 +41,53 @@ class IscsiBackend:
         return self.config.capabilities
 
     @property
+    def target(self) -> str:
+        """What serves the volumes: lio, tgt or nvmet."""
+        return self.config.target or "lio"
+
+    @property
     def _below(self) -> LvmBackend | FileBackend:
         """What the target serves: logical volumes, or files in a directory."""
-        if self.config.target != "lio":
-            message = f"backend {self.name}: `target: {self.config.target}` is not built yet"
-            raise Refused((Fault("obstacle", message, "`target: lio` is", self.machine.name),))
         if self.config.volume_group is not None:
             return LvmBackend(self.config, self.machine)
+        self._lio_only("files")
         return FileBackend(self.config, self.machine)
+
+    def _lio_only(self, what: str) -> None:
+        if self.target != "lio":
+            message = f"backend {self.name}: {what} behind `target: {self.target}` "
+            message += "cannot be handled by this version"
+            hint = "export a logical volume by hand and import it, or use `target: lio`"
+            raise Refused((Fault("obstacle", message, hint, self.machine.name),))
+
+    def _questions(self) -> list[Question[Any]]:
+        by_target: dict[str, Callable[[], Question[Any]]] = {
+            "lio": questions.target,
+            "tgt": phrasebook.tgt_targets,
+            "nvmet": questions.namespaces,
+        }
+        return [by_target[self.target](), questions.facts()]
 
     def trunk(self, source: str, identity: str | None = None) -> Trunk:
         below = self._below
-        first: list[Question[Any]] = [questions.target(), questions.facts()]
+        first = self._questions()
         if isinstance(below, LvmBackend):
             first.append(phrasebook.logical_volumes(below.group))
         self.machine.ask_all(first)
         trunk = below.trunk(source, identity)
-        stores = self._stores(below, trunk)
-        if len(stores) != 1:
-            faults = (lio.ambiguous(trunk.source, self.machine.name, stores),) if stores else ()
+        found = self._serving(below, trunk)
+        if len(found) != 1:
+            which = [one.name for one in found]
+            faults = (served.ambiguous(trunk.source, self.machine.name, which),) if which else ()
             return replace(trunk, identity=None, obstacles=faults)
-        store = stores[0]
-        layer: Layer = lio.LunLayer.of(self.machine, store)
-        if isinstance(below, FileBackend):
-            layer = FileioLayer.of(self.machine, store)
-        identity_on_hosts = Identity("wwn", store.wwid)
-        return replace(trunk, layers=(*trunk.layers, layer), identity=identity_on_hosts)
+        layers = (*trunk.layers, found[0].layer)
+        return replace(trunk, layers=layers, identity=found[0].identity)
 
-    def _stores(self, below: LvmBackend | FileBackend, trunk: Trunk) -> list[Backstore]:
+    def _serving(self, below: LvmBackend | FileBackend, trunk: Trunk) -> list[Served]:
         if isinstance(below, FileBackend):
-            return lio.over_file(self.machine, trunk.layers[0].name)
+            return fileio.serving(self.machine, trunk.layers[0].name)
         row = lv.look(self.machine, below.group, trunk.source)
-        return lio.backstores(self.machine, row)
+        return _SERVING[self.target](self.machine, row)
 
     def usage(self) -> PoolUsage:
         return self._below.usage()
@@ -74,6 +96,7 @@ class IscsiBackend:
         return self._below.sources()
 
     def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:
+        self._lio_only("new volumes")
         below = self._below
         source = below.create(name, size, ())
         if isinstance(below, LvmBackend):

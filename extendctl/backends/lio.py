@@ -5,11 +5,14 @@ that of the device it has open (target_core_iblock.c, iblock_get_blocks), hosts 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from extendctl import names, phrasebook, questions
+from extendctl.backends import served
+from extendctl.backends.served import Served
 from extendctl.errors import BackendFailed, Fault, Refused
 from extendctl.host import Deed, Host
+from extendctl.model import Identity
 from extendctl.readings import LogicalVolume
 from extendctl.size import Size
 from extendctl.stack import Obstacle
@@ -88,38 +91,23 @@ def over_file(machine: Host, path: str) -> list[Backstore]:
     return [one for one in stores if one.plugin == "fileio" and one.udev_path == path]
 
 
-def backstores(machine: Host, row: LogicalVolume) -> list[Backstore]:
-    """The backstores that have a logical volume open; by device number, or by path for fileio."""
-    facts = machine.ask(questions.target())
-    block = row.dm_uuid
-    nodes = _nodes(row)
-    blocks = machine.ask(questions.facts()).blocks.values()
-    dev = next((one.dev for one in blocks if one.dm_uuid == block), row.dev)
+def serving(machine: Host, row: LogicalVolume) -> list[Served]:
+    """The backstores that have a logical volume open."""
     return [
-        _on_device(store, dev)
-        for store in facts.stores
-        if store.dev == dev or (store.plugin == "fileio" and store.udev_path in nodes)
+        Served(store.id, LunLayer.of(machine, store), Identity("wwn", store.wwid))
+        for store in backstores(machine, row)
     ]
 
 
-def _on_device(store: Backstore, dev: str) -> Backstore:
-    if store.dev is not None:
-        return store
-    return Backstore(
-        store.id, store.serial, store.udev_path, store.enabled, dev, store.declared, store.luns
-    )
-
-
-def _nodes(row: LogicalVolume) -> set[str]:
-    mapped = f"{row.group.name.replace('-', '--')}-{row.name.replace('-', '--')}"
-    return {f"/dev/{row.group.name}/{row.name}", f"/dev/mapper/{mapped}"}
-
-
-def ambiguous(source: str, host: str, stores: Sequence[Backstore]) -> Fault:
-    """Two backstores over one volume have two identities: hosts would see two disks."""
-    which = ", ".join(store.id for store in stores)
-    message = f"{source} on {host} is served by several backstores: {which}"
-    return Fault("obstacle", message, "leave one of them", host)
+def backstores(machine: Host, row: LogicalVolume) -> list[Backstore]:
+    """The backstores that have a logical volume open; by device number, or by path for fileio."""
+    facts = machine.ask(questions.target())
+    paths, dev = served.nodes(machine, row), served.device(machine, row)
+    return [
+        store if store.dev is not None else replace(store, dev=dev)
+        for store in facts.stores
+        if store.dev == dev or (store.plugin == "fileio" and store.udev_path in paths)
+    ]
 
 
 def export(machine: Host, backstore: Deed, initiators: Sequence[str]) -> None:
@@ -140,8 +128,8 @@ def export(machine: Host, backstore: Deed, initiators: Sequence[str]) -> None:
     for initiator in initiators:
         machine.do(phrasebook.create_acl(iqn, initiator))
     machine.do(phrasebook.save_target())
-    served = [lun.iqn for store in machine.ask(questions.target()).stores for lun in store.luns]
-    if iqn not in served:
+    stores = machine.ask(questions.target()).stores
+    if iqn not in {lun.iqn for store in stores for lun in store.luns}:
         raise BackendFailed(f"{iqn} is not served on {machine.name}", host=machine.name)
 
 

@@ -1,8 +1,10 @@
 """A Linux host: find the volume by its identity, then climb what stands on it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from extendctl import questions
+from extendctl.compute import nvme, session
 from extendctl.compute.climb import Found, climb
 from extendctl.compute.filesystem import Mounted
 from extendctl.compute.loop import LoopLayer
@@ -13,7 +15,7 @@ from extendctl.errors import Fault, Refused, not_found
 from extendctl.host import Host
 from extendctl.model import GrowOptions, Identity
 from extendctl.probe import Block
-from extendctl.stack import Skipped, Stack
+from extendctl.stack import Layer, Skipped, Stack
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,34 @@ class LinuxCompute:
 
 def _bottom(site: Site) -> tuple[Block, list[Found]]:
     """The device that stands for the volume on this host, and the layers beneath it."""
-    finders = {"wwn": _scsi, "dm-uuid": _mapped, "file": _loop}
+    finders = {"wwn": _known, "iqn": _served, "dm-uuid": _mapped, "file": _loop}
     return finders[site.identity.kind](site)
 
 
-def _scsi(site: Site) -> tuple[Block, list[Found]]:
+def _known(site: Site) -> tuple[Block, list[Found]]:
     blocks = site.facts.blocks
     paths = [
         one for one in blocks.values() if one.wwid == site.identity.value and not one.partition
     ]
     if not paths:
         raise _unseen(site, "no disk with the WWN")
-    layer = PathLayer(
-        site.machine, site.anchor, site.identity.value, tuple(sorted(one.name for one in paths))
-    )
+    if paths[0].name.startswith("nvme"):
+        return _disk(site, paths, nvme.layer(site, paths))
+    names = tuple(sorted(one.name for one in paths))
+    return _disk(site, paths, PathLayer(site.machine, site.anchor, site.identity.value, names))
+
+
+def _served(site: Site) -> tuple[Block, list[Found]]:
+    sessions = session.sessions(site)
+    if not sessions:
+        raise _unseen(site, "no session to the LUN")
+    paths = [site.facts.blocks[one.block] for one in sessions]
+    return _disk(site, paths, session.layer(site, sessions))
+
+
+def _disk(site: Site, paths: Sequence[Block], layer: Layer) -> tuple[Block, list[Found]]:
+    """The one device to go on with: the map over all paths, or the path that is in use."""
+    blocks = site.facts.blocks
     held = {name for one in paths for name in one.holders if name in blocks}
     maps = [blocks[name] for name in held if (blocks[name].dm_uuid or "").startswith("mpath-")]
     if maps:

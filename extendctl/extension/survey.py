@@ -9,11 +9,11 @@ from extendctl.errors import ExtendctlError, Fault, Refused
 from extendctl.extension import verdict
 from extendctl.extension.means import Desk, attempt, side_by_side
 from extendctl.extension.plan import Branch, Plan, Wish
-from extendctl.journal import follow
+from extendctl.journal import Trail, follow
 from extendctl.model import Attachment, Volume
 from extendctl.policy import decide
 from extendctl.size import Size, SizeRequest
-from extendctl.stack import Layer, Skipped, Stack, Trunk, forecast
+from extendctl.stack import Layer, Skipped, Stack, Trunk, forecast, pauses
 
 
 def make(desk: Desk, volume: Volume, wish: Wish) -> Plan:
@@ -39,7 +39,8 @@ def look_at(desk: Desk, volume: Volume, wish: Wish) -> Plan:
     branches = tuple(_foretell(one, trail.top, floors) for one in stacks)
     lowest = trail.lines[0]
     needed = max(0, (lowest.after or 0) - (lowest.before or 0)) * trunk.copies
-    wanted = replace(verdict.request(desk, volume, wish, trunk, rounded), needed=needed)
+    wanted = verdict.request(desk, volume, wish, trunk, rounded)
+    wanted = replace(wanted, needed=needed, pauses=_pauses(trunk, trail))
     return Plan(
         volume=volume,
         wish=wish,
@@ -55,6 +56,12 @@ def look_at(desk: Desk, volume: Volume, wish: Wish) -> Plan:
         floors=floors,
         faults=tuple(verdict.shared(branches)),
     )
+
+
+def _pauses(trunk: Trunk, trail: Trail) -> bool:
+    """True when a layer of the backend would grow that lets those wait who use it."""
+    lines = zip(trunk.layers, trail.lines, strict=False)
+    return any(pauses(layer) and (line.after or 0) > (line.before or 0) for layer, line in lines)
 
 
 def _holding(floors: Mapping[str, Size], lowest: Layer, rounded: Size) -> Mapping[str, Size]:

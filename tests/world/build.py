@@ -4,7 +4,7 @@ from typing import Any
 
 from extendctl.probe_script import TOOLS as PROBED
 from tests.world.answer import Call
-from tests.world.lio import serial
+from tests.world.lio import capacity, serial
 from tests.world.lvm import activate, uuid
 from tests.world.machine import TOOLS
 from tests.world.state import (
@@ -75,6 +75,16 @@ def export(state: State, where: str, place: str) -> str:
     return f"{where}/{store}"
 
 
+def export_file(state: State, where: str, path: str) -> str:
+    """Serve a file as LUN 0 of a target of its own, and save that; gives `WHERE/fileio_N/NAME`."""
+    one, name = state.machines[where], path.rpartition("/")[2]
+    store, size = f"fileio_{len(one.stores)}/{name}", one.files[path]
+    one.stores[store] = Store(serial=serial(f"{where}{name}"), path=path, declared=size)
+    one.targets[f"{IQN}:{name}"] = Target(portals=["10.10.1.10:3260"], luns={0: store})
+    one.saved_sizes[name] = size
+    return f"{where}/{store}"
+
+
 def wwid(state: State, lun: str) -> str:
     """The WWID of a LUN as initiators have it in sysfs."""
     where, _, store = lun.partition("/")
@@ -86,15 +96,20 @@ def disk(state: State, where: str, lun: str, name: str = "sdb") -> Device:
     """A SCSI disk on an initiator, as large as the LUN is now."""
     silo, _, store = lun.partition("/")
     path = state.machines[silo].stores[store].path
-    below = state.machines[silo].devices[state.machines[silo].device_at(path) or ""]
+    device = state.machines[silo].device_at(path)
+    below = None if device is None else state.machines[silo].devices[device].content
+    one = disk_of(state, where, lun, below or f"{silo}{path}", name)
+    one.wwid = wwid(state, lun)
+    return one
+
+
+def disk_of(state: State, where: str, lun: str, content: str, name: str = "sdb") -> Device:
+    """A SCSI disk without a WWN, of what any target serves."""
     number = 16 * (ord(name[-1]) - ord("a"))
+    size = capacity(state, lun)
+    assert size is not None, f"{lun} is not served"
     state.machines[where].devices[name] = Device(
-        dev=f"8:{number}",
-        size=below.size,
-        wwid=wwid(state, lun),
-        state="running",
-        lun=lun,
-        content=below.content,
+        dev=f"8:{number}", size=size, state="running", lun=lun, content=content
     )
     return state.machines[where].devices[name]
 

@@ -12,11 +12,13 @@ from tests.world import (
     loop,
     lvm,
     multipath,
+    nvme,
     partition,
     probe_output,
     scsi,
     swap,
     sysfs,
+    tgt,
     volume_group,
 )
 from tests.world.answer import Answer, Call, Tool, said
@@ -27,6 +29,8 @@ TOOLS: dict[str, Tool] = {
     **lio.TOOLS,
     **scsi.TOOLS,
     **loop.TOOLS,
+    **tgt.TOOLS,
+    **nvme.TOOLS,
     **multipath.TOOLS,
     **partition.TOOLS,
     **crypt.TOOLS,

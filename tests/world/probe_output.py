@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+from extendctl.nvmet_probe import NVMET_SCRIPT
 from extendctl.probe_script import HOST_SCRIPT, TOOLS
 from extendctl.target_probe import TARGET_SCRIPT
+from tests.world import lio, nvme
 from tests.world.answer import Answer, Call, Tool
+from tests.world.session import sessions
 from tests.world.state import Device, Machine, Mount, State
 from tests.world.sysfs import attributes
 
@@ -16,6 +19,9 @@ def shell(call: Call) -> Answer:
         return Answer(0, "".join(_host(call)))
     if call.argv == ("sh", "-s") and script == TARGET_SCRIPT:
         return Answer(0, "".join(_target(call.machine)))
+    if call.argv == ("sh", "-s") and script == NVMET_SCRIPT:
+        rows = (*nvme.probed_namespaces(call.machine), ("end",))
+        return Answer(0, "".join(_say(*row) for row in rows))
     raise AssertionError(f"a script that is no probe on {call.name}: {script[:200]!r}")
 
 
@@ -36,6 +42,7 @@ def _host(call: Call) -> Iterator[str]:
             yield _say("tool", tool, f"/usr/sbin/{tool}")
     for name in sorted(machine.devices):
         yield from _block(call.state, machine, name)
+    yield from (_say(*row) for row in nvme.probed_controllers(machine))
     yield from _btrfs(call.state, call.name)
     yield _mount_line(21, "254:1", "/", "/", "rw", "ext4 /dev/vda1 rw,errors=remount-ro")
     for number, mount in enumerate(machine.mounts):
@@ -64,7 +71,8 @@ def _block(state: State, machine: Machine, name: str) -> Iterator[str]:
     yield _say("block", name, device.dev, str(device.size // 512))
     for key, value in attributes(device).items():
         yield _say(key, name, value)
-    yield from _session(state, name, device)
+    for row in sessions(state, name, device):
+        yield _say("session", *row)
     for other in sorted(machine.devices):
         if machine.devices[other].parent == name:
             yield _say("child", name, other)
@@ -73,15 +81,6 @@ def _block(state: State, machine: Machine, name: str) -> Iterator[str]:
             yield _say("holder", name, other)
     for slave in device.slaves:
         yield _say("slave", name, slave)
-
-
-def _session(state: State, name: str, device: Device) -> Iterator[str]:
-    """The target and the portal that an iSCSI disk is logged in to."""
-    silo, _, store = (device.lun or "").partition("/")
-    for iqn, target in state.machines[silo].targets.items() if silo else ():
-        if store in target.luns.values():
-            address, _, port = (device.portal or target.portals[0]).rpartition(":")
-            yield _say("session", name, iqn, address, port)
 
 
 def _btrfs(state: State, name: str) -> Iterator[str]:
@@ -115,7 +114,7 @@ def _target(machine: Machine) -> Iterator[str]:
         yield _say("serial", id_, f"T10 VPD Unit Serial Number: {store.serial}")
         yield _say("udev_path", id_, store.path)
         yield _say("enable", id_, str(int(store.enabled)))
-        for line in _info(machine, id_):
+        for line in lio.info(machine, id_):
             yield _say("info", id_, line)
     for iqn, target in sorted(machine.targets.items()):
         group = f"{iqn}/tpgt_1"
@@ -130,24 +129,6 @@ def _target(machine: Machine) -> Iterator[str]:
             place = f"{root}/iscsi/{iqn}/tpgt_1/lun/lun_{number}/{id_.rpartition('/')[2][:10]}"
             yield _say("lun", place, f"../../../../../../target/core/{id_}")
     yield _say("end")
-
-
-def _info(machine: Machine, id_: str) -> Iterator[str]:
-    store = machine.stores[id_]
-    status = "ACTIVATED" if store.enabled else "DEACTIVATED"
-    yield f"Status: {status}  Max Queue Depth: 0  SectorSize: 512  HwMaxSectors: 4294967288"
-    device = machine.device_at(store.path)
-    if id_.startswith("fileio"):
-        size = 0 if device is not None else store.declared
-        yield (
-            f"        TCM FILEIO ID: 0        File: {store.path}  Size: {size}  "
-            "Mode: Buffered-WCE Async: 0"
-        )
-        return
-    name = device or "none"
-    yield f"        iBlock device: {name}  UDEV PATH: {store.path}  readonly: 0"
-    major, _, minor = (machine.devices[device].dev if device else "0:0").partition(":")
-    yield f"        Major: {major} Minor: {minor}  CLAIMED: IBLOCK"
 
 
 TOOLS_HERE = {"sh": Tool(shell, root=False)}

@@ -2,6 +2,7 @@
 
 import re
 
+from tests.world import lio
 from tests.world.answer import Answer, Call, Tool, said
 from tests.world.lio import capacity
 
@@ -15,6 +16,8 @@ def tee(call: Call) -> Answer:
             note = call.stdin.decode().strip()
             call.machine.resting[path.removeprefix("/run/extendctl-swap-")] = note
             return Answer(0, call.stdin.decode())
+        case (path,) if found := re.fullmatch(lio.CONTROL, path):
+            return lio.control(call, found[1])
     raise call.unknown()
 
 

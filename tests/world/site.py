@@ -7,11 +7,11 @@ from typing import Any
 from extendctl.backends import Backend
 from extendctl.backends import build as build_backend
 from extendctl.compute.linux import LinuxCompute
-from extendctl.config import BackendConfig, Config, HostConfig
+from extendctl.config import BackendConfig, Config, HostConfig, PolicyConfig
 from extendctl.host import Host, Watcher
 from extendctl.model import Capability, GrowOptions
 from extendctl.stack import Layer, Stack, Trunk
-from tests.world import build
+from tests.world import build, nvme, tgt
 from tests.world.state import GIB, State
 from tests.world.world import World
 
@@ -55,7 +55,9 @@ class Site:
     def config(self, state: Path | str = "sqlite://") -> Config:
         """The configuration of a program that works on this site."""
         url = f"sqlite:///{state}" if isinstance(state, Path) else state
-        return Config(url, self.configs(), {self.backend.name: self.backend})
+        waits = {"volume:extend_with_pause": "allow"} if self.backend.target == "tgt" else {}
+        policy = PolicyConfig(rules=waits)
+        return Config(url, self.configs(), {self.backend.name: self.backend}, policy)
 
     def driver(self, hosts: dict[str, Host]) -> Backend:
         """The backend's driver."""
@@ -83,6 +85,13 @@ ISCSI = BackendConfig(
 LVM = BackendConfig("fast", "lvm", "silo", frozenset(Capability), volume_group="vg0")
 THIN = BackendConfig(
     "thin", "iscsi", "silo", frozenset(Capability), target="lio", volume_group="vg0", pool="tp0"
+)
+FILEIO = BackendConfig(
+    "nas", "iscsi", "silo", frozenset(Capability), target="lio", directory="/srv/lio"
+)
+TGT = BackendConfig("old", "iscsi", "silo", frozenset(Capability), target="tgt", volume_group="vg0")
+NVMET = BackendConfig(
+    "nvm", "iscsi", "silo", frozenset(Capability), target="nvmet", volume_group="vg0"
 )
 FILE = BackendConfig("files", "file", "here", frozenset(Capability), directory=FILES)
 
@@ -183,6 +192,52 @@ def file_loop_xfs(path: Path | None = None) -> Site:
     return Site(World(path, state), FILE, "vol1", ("here",), user="root")
 
 
+def iscsi_fileio(path: Path | None = None) -> Site:
+    """An ext4 over a LUN that silo serves from a file."""
+    state = State()
+    silo = build.machine(state, "silo")
+    silo.directories += ["/srv", "/srv/lio"]
+    silo.files["/srv/lio/vol1"] = 10 * GIB
+    lun = build.export_file(state, "silo", "/srv/lio/vol1")
+    build.machine(state, "web1")
+    build.disk(state, "web1", lun)
+    build.filesystem(state, "web1", "sdb", "ext4")
+    build.mount(state, "web1", "sdb", POINT)
+    return Site(World(path, state), FILEIO, "vol1", ("web1",))
+
+
+def _volume(state: State, *users: str) -> None:
+    build.machine(state, "silo")
+    build.group(state, "silo")
+    build.volume(state, "silo", "vg0/vol1")
+    for name in users:
+        build.machine(state, name)
+
+
+def iscsi_tgt(path: Path | None = None) -> Site:
+    """An ext4 over a LUN that the tgt daemon serves."""
+    state = State()
+    _volume(state, "web1")
+    lun = tgt.export(state, "silo", f"{build.IQN}:vol1", "/dev/vg0/vol1")
+    disk = build.disk_of(state, "web1", lun, "silo/vg0/vol1")
+    disk.wwid = "naa.60000000000000000e00000000010001"
+    build.filesystem(state, "web1", "sdb", "ext4")
+    build.mount(state, "web1", "sdb", POINT)
+    return Site(World(path, state), TGT, "vol1", ("web1",))
+
+
+def nvmet(path: Path | None = None) -> Site:
+    """An xfs on an NVMe namespace that web1 reaches through two controllers."""
+    state = State()
+    _volume(state, "web1")
+    lun = nvme.export(state, "silo", "nqn.2026-11.com.example:vol1", "/dev/vg0/vol1")
+    nvme.connect(state, "web1", lun)
+    nvme.connect(state, "web1", lun, 1)
+    build.filesystem(state, "web1", "nvme0n1", "xfs")
+    build.mount(state, "web1", "nvme0n1", POINT)
+    return Site(World(path, state), NVMET, "vol1", ("web1",))
+
+
 ATTACHED = {
     "iscsi-ext4": iscsi_ext4,
     "iscsi-xfs": iscsi_xfs,
@@ -190,6 +245,9 @@ ATTACHED = {
     "iscsi-striped": iscsi_striped,
     "shared": shared,
     "two-paths": two_paths,
+    "iscsi-fileio": iscsi_fileio,
+    "iscsi-tgt": iscsi_tgt,
+    "nvmet": nvmet,
     "local-lvm": local_lvm,
     "file-loop-xfs": file_loop_xfs,
 }

@@ -135,6 +135,41 @@ class Target(Thing):
     luns: dict[int, str] = {}
 
 
+class TgtLun(Thing):
+    """A LUN of the tgt daemon. `size` is what its device had when it was opened."""
+
+    path: str
+    size: int
+    backing: str = "rdwr"
+    online: bool = True
+    locked: bool = False
+    opened: int = 0  # how often anew
+
+
+class TgtTarget(Thing):
+    """A target of the tgt daemon, and who is logged in."""
+
+    luns: dict[int, TgtLun] = {}
+    initiators: list[str] = ["iqn.2026-11.com.example:web1"]
+
+
+class Namespace(Thing):
+    """A namespace of the kernel's NVMe target."""
+
+    path: str
+    uuid: str
+    enabled: bool = True
+
+
+class Controller(Thing):
+    """An NVMe controller of a host. `size` is that of its path to the namespace `lun`."""
+
+    nqn: str
+    lun: str
+    size: int
+    state: str = "live"
+
+
 class Space(Thing):
     """A filesystem beneath directories: block size, blocks, blocks free."""
 
@@ -162,6 +197,10 @@ class Machine(Thing):
     stores: dict[str, Store] = {}
     targets: dict[str, Target] = {}
     saved: int = 0  # how often targetcli saved
+    saved_sizes: dict[str, int] = {}  # of fileio backstores
+    tgt: dict[str, TgtTarget] = {}
+    namespaces: dict[str, Namespace] = {}  # by NQN,NUMBER
+    controllers: dict[str, Controller] = {}
     files: dict[str, int] = {}
     directories: list[str] = []
     spaces: dict[str, Space] = {"/": Space()}

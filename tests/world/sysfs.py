@@ -2,6 +2,7 @@
 
 import re
 
+from tests.world import lio, nvme, session
 from tests.world.answer import Answer, Call, Tool, said
 from tests.world.state import Device, Machine
 
@@ -10,6 +11,7 @@ CONFIGFS = "/sys/kernel/config/target/core/"
 
 def attributes(device: Device) -> dict[str, str]:
     """A block device's files under /sys/class/block, in the order in which the probe reads."""
+    nvme_ = "/nvmet/" in (device.lun or "")
     every: dict[str, str | None] = {
         "ro": str(int(device.ro)),
         "partition": None if device.partition is None else str(device.partition),
@@ -17,7 +19,8 @@ def attributes(device: Device) -> dict[str, str]:
         "queue/logical_block_size": None if device.partition else "512",
         "dm/name": device.dm_name,
         "dm/uuid": device.dm_uuid,
-        "device/wwid": device.wwid,
+        "device/wwid": None if nvme_ else device.wwid,
+        "wwid": device.wwid if nvme_ else None,
         "device/state": device.state,
         "loop/backing_file": device.file,
         "loop/sizelimit": None if device.file is None else str(device.sizelimit),
@@ -30,6 +33,9 @@ def read(machine: Machine, path: str) -> str | None:
     """The line in a file; None when there is no such file."""
     if path.startswith(CONFIGFS):
         return _configfs(machine, path.removeprefix(CONFIGFS))
+    if path.startswith((nvme.CONFIGFS, "/sys/class/nvme/", "/sys/devices/")):
+        of_session = path.startswith("/sys/devices/")
+        return session.read(machine, path) if of_session else nvme.read(machine, path)
     if match := re.fullmatch(r"/sys/dev/block/(\d+:\d+)/(.+)", path):
         devices = [one for one in machine.devices.values() if one.dev == match[1]]
     elif match := re.fullmatch(r"/sys/(?:block|class/block)/([^/]+)/(.+)", path):
@@ -44,6 +50,8 @@ def read(machine: Machine, path: str) -> str | None:
 
 
 def _configfs(machine: Machine, path: str) -> str | None:
+    if path.endswith("/info"):
+        return "\n".join(lio.info(machine, path.removesuffix("/info")))
     store, _, key = path.partition("/wwn/")
     if key != "vpd_unit_serial":
         raise AssertionError(f"no simulated file {CONFIGFS}{path}")
@@ -55,7 +63,7 @@ def cat(call: Call) -> Answer:
     """The files in order; a missing one is told, and the others are read all the same."""
     out, err = "", ""
     for path in call.argv[1:]:
-        line = read(call.machine, path)
+        line = lio.saved(call.machine, path) if path in lio.PLACES else read(call.machine, path)
         if line is None:
             err += said(f"cat: {path}: No such file or directory")
         else:

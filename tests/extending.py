@@ -7,14 +7,14 @@ site says; every extension on it is compared with what the machines really becam
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from extendctl import app, inventory
-from extendctl.config import BackendConfig, Config, HostConfig, Limits, PolicyConfig
+from extendctl.config import BackendConfig, Config, Limits, PolicyConfig
 from extendctl.extension.check import check
 from extendctl.extension.extend import extend, resume
 from extendctl.extension.means import Means, silent
@@ -35,7 +35,6 @@ VOLUME = "vol1"
 GOAL = 20 * GIB
 MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
 """Where hundreds of extensions in a row need not wait for a disk to sync."""
-
 ALICE = Asker("alice", None, frozenset({"staff"}))
 Sizes = dict[tuple[str, str], Size]
 Wrap = Callable[[Transport, str], Transport]
@@ -71,7 +70,7 @@ def grown(before: Sizes, after: Sizes) -> Counter[tuple[str, str]]:
 
 @dataclass
 class Tally:
-    """Counts what deeds really make larger; a file, so that it outlives a killed program."""
+    """Counts what deeds really make larger, in a file, which outlives a killed program."""
 
     path: Path
 
@@ -108,11 +107,6 @@ class CountedLine:
         self.line.close()
 
 
-def plain(line: Transport, host: str) -> Transport:
-    """No wrapping."""
-    return line
-
-
 @dataclass
 class Stage:
     """One program on one site, and the things to look at afterwards."""
@@ -122,7 +116,7 @@ class Stage:
     config: Config
     tally: Tally
     asker: Asker = ALICE
-    wrap: Wrap = plain
+    wrap: Wrap = lambda line, _: line
     stop: threading.Event = field(default_factory=threading.Event)
     listener: Listener = silent
 
@@ -197,11 +191,9 @@ class Stage:
         fresh: BackendConfig = replace(backend, capabilities=frozenset(capabilities))
         self.configured(backends={backend.name: fresh})
 
-    @contextmanager
-    def change(self) -> Iterator[State]:
+    def change(self) -> AbstractContextManager[State]:
         """Change the world."""
-        with self.world.change() as state:
-            yield state
+        return self.world.change()
 
 
 def begin(
@@ -271,11 +263,6 @@ def untrue(stage: Stage, report: VolumeReport) -> list[str]:
         if None not in {said, true} and said != true:
             lies.append(f"{line.kind} {line.name}: {said} and not {true}")
     return lies
-
-
-def configs(stage: Stage, **hosts: dict[str, Any]) -> dict[str, HostConfig]:
-    """The stage's hosts with settings changed by name."""
-    return {name: replace(one, **hosts.get(name, {})) for name, one in stage.config.hosts.items()}
 
 
 def outgrow(stage: Stage, size: Size) -> None:

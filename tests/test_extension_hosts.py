@@ -1,5 +1,6 @@
 """Several hosts: each has its own outcome, one is elected for the content, lags are named."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from tests.extending import (
     begin,
     code,
     codes,
-    configs,
     mounted_once,
     untouched,
     untrue,
@@ -258,7 +258,9 @@ def test_who_could_not_be_asked_is_not_taken_for_a_no(tmp_path: Path) -> None:
 def test_a_host_that_may_not_be_root_is_found_out(tmp_path: Path) -> None:
     """`become: none` for an ordinary user: an obstacle on that host."""
     stage = begin(iscsi_ext4(), tmp_path)
-    stage.configured(hosts=configs(stage, web1={"become": "none"}))
+    hosts = dict(stage.config.hosts)
+    hosts["web1"] = replace(hosts["web1"], become="none")
+    stage.configured(hosts=hosts)
     report = stage.extend()
     assert (code(report), report.exit_status) == ("obstacle", 3)
     assert untouched(stage)

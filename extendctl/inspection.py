@@ -26,6 +26,7 @@ _DEEDS: Mapping[str, tuple[tuple[Deed, ...], tuple[str, ...]]] = {
     "lun": ((phrasebook.save_target(),), ()),
     "loop": ((phrasebook.refresh_loop("loop0"),), ()),
     "path": ((phrasebook.rescan_path("sda"),), ()),
+    "nvme": ((phrasebook.rescan_controller("nvme0"),), ()),
     "multipath": ((phrasebook.resize_map("mpatha"),), ()),
     "partition": (
         (phrasebook.write_partition("/dev/sda", 1, 2048), phrasebook.tell_partition("/dev/sda", 1)),

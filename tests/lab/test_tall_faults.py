@@ -17,6 +17,8 @@ from tests.lab.recipe import IQN
 from tests.lab.volumes import LUKS_KEYS
 from tests.lab.writer import Writer
 
+pytestmark = pytest.mark.timeout(1200)
+
 BEFORE, GOAL = 1024 * MIB, 1280 * MIB
 EXTEND = ("volume", "extend", "tallvol", "--size", "1280M")
 KEY = LUKS_KEYS["tallcrypt"]

@@ -1,9 +1,9 @@
 """The lab for a person: python -m tests.lab up, down, status, ssh, build, install, config, key."""
 
 import argparse
-import os
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -85,8 +85,7 @@ def _ssh(machine: str, command: list[str]) -> int:
         return _complain("no lab runs; start it with: python -m tests.lab up")
     if machine not in lab.logins:
         return _complain(f"no machine {machine}; there are {', '.join(lab.logins)}")
-    words = [*lab.logins[machine], *command]
-    os.execvp(words[0], words)
+    return subprocess.run([*lab.logins[machine], *command], check=False).returncode
 
 
 def _config(directory: Path) -> int:

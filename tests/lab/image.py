@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.lab import cache, recipe
 from tests.lab.progress import step
-from tests.lab.tools import KEYRING
+from tests.lab.tools import KEYRING, find
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class Base:
         """Belongs to the kernel."""
         return self.place / "initrd.img"
 
+    @property
+    def build(self) -> str:
+        """Another one for each build: two images of one recipe are not the same, bit for bit."""
+        return (self.place / "keys" / "root.pub").read_text()
+
     def key(self, user: str) -> Path:
         """The private ssh key that this user accepts."""
         return self.place / "keys" / ("root" if user == "root" else "users")
@@ -43,14 +48,9 @@ class Base:
 
 def key() -> str:
     """The hash of all that decides what is in the image."""
-    words = [
-        repr(recipe.PACKAGES),
-        repr(recipe.EXCLUDED),
-        repr(recipe.INITRD_MODULES),
-        repr(recipe.MACHINES),
-    ]
+    words = [*_bootstrap_command(Path("root")), *recipe.INITRD_MODULES, recipe.ROOT_DISK_SIZE]
     words += [repr(recipe.identity_files(spec)) for spec in recipe.MACHINES]
-    return cache.fingerprint([*words, _mirror(), recipe.PROVISION, Path(__file__)])
+    return cache.fingerprint([*words, recipe.PROVISION])
 
 
 def base() -> Base:
@@ -92,9 +92,12 @@ def _make_keys(keys: Path) -> None:
 
 
 def _make_seed(seed: Path, keys: Path) -> None:
-    """The tree that is laid over the new root filesystem, with a subtree for each machine."""
-    shutil.copytree(recipe.PROVISION / "rootfs", seed)
-    library = seed / "usr/lib/lab"
+    """The files laid over the new root filesystem: before the kernel comes, and after."""
+    _write(seed / "initrd/etc/initramfs-tools/conf.d/lab", "MODULES=list\n")
+    modules = "".join(f"{name}\n" for name in recipe.INITRD_MODULES)
+    _write(seed / "initrd/usr/share/initramfs-tools/modules.d/lab", modules)
+    shutil.copytree(recipe.PROVISION / "rootfs", seed / "root")
+    library = seed / "root/usr/lib/lab"
     shutil.copy2(recipe.PROVISION / "base.sh", library)
     (library / "keys").mkdir()
     for name in ("root", "users"):
@@ -102,39 +105,46 @@ def _make_seed(seed: Path, keys: Path) -> None:
     for spec in recipe.MACHINES:
         tree = library / "machines" / spec.name
         for path, text in recipe.identity_files(spec).items():
-            (tree / path).parent.mkdir(parents=True, exist_ok=True)
-            (tree / path).write_text(text)
+            _write(tree / path, text)
         (tree / "etc/ssh").mkdir(parents=True)
         shutil.copy2(keys / spec.name, tree / "etc/ssh/ssh_host_ed25519_key")
         shutil.copy2(keys / f"{spec.name}.pub", tree / "etc/ssh/ssh_host_ed25519_key.pub")
 
 
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
 def _bootstrap(target: Path, seed: Path, log: Path) -> None:
     """Runs mmdebstrap; its output is shown only when it fails."""
-    command = [
+    environment = {**os.environ, "LAB_SEED": str(seed)}
+    with log.open("w") as output:
+        done = subprocess.run(
+            _bootstrap_command(target),
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(f"mmdebstrap failed:\n{log.read_text()[-3000:]}")
+
+
+def _bootstrap_command(target: Path) -> list[str]:
+    return [
         "mmdebstrap", "--variant=minbase", "--mode=root", f"--keyring={KEYRING}",
         f"--include={','.join(recipe.PACKAGES)}",
-        "--dpkgopt=force-unsafe-io", *(f"--dpkgopt=path-exclude={path}" for path in recipe.EXCLUDED),
-        '--essential-hook=mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"',
-        '--essential-hook=echo MODULES=list > "$1/etc/initramfs-tools/conf.d/lab"',
-        '--essential-hook=echo "$LAB_MODULES" | tr " " "\\n" > "$1/usr/share/initramfs-tools/modules.d/lab"',
-        '--customize-hook=cp -R --preserve=mode "$LAB_SEED/." "$1"',
+        "--dpkgopt=force-unsafe-io",
+        *(f"--dpkgopt=path-exclude={path}" for path in recipe.EXCLUDED),
+        # Modes are set inside: those of a checkout depend on who made it.
+        '--essential-hook=umask 022; cp -R --no-preserve=mode "$LAB_SEED/initrd/." "$1"',
+        '--customize-hook=umask 022; cp -R --no-preserve=mode "$LAB_SEED/root/." "$1"',
         '--customize-hook=chroot "$1" sh /usr/lib/lab/base.sh',
         "bookworm", str(target),
         f"deb {_mirror()} bookworm main", f"deb {_mirror()} bookworm-updates main",
         f"deb {_mirror()}-security bookworm-security main",
     ]  # fmt: skip
-    environment = {
-        **os.environ,
-        "LAB_SEED": str(seed),
-        "LAB_MODULES": " ".join(recipe.INITRD_MODULES),
-    }
-    with log.open("w") as output:
-        done = subprocess.run(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
-        )
-    if done.returncode:
-        raise RuntimeError(f"mmdebstrap failed:\n{log.read_text()[-3000:]}")
 
 
 def _make_disk(place: Path) -> None:
@@ -144,10 +154,18 @@ def _make_disk(place: Path) -> None:
     shutil.copy2(next((tree / "boot").glob("initrd.img-*")), place / "initrd.img")
     for file in (tree / "boot").iterdir():
         file.unlink()
-    mke2fs = (
-        shutil.which("mke2fs", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or "mke2fs"
-    )
-    command = [mke2fs, "-q", "-t", "ext4", "-m", "0", "-L", "root", "-d", str(tree)]
+    command = [
+        find("mke2fs") or "mke2fs",
+        "-q",
+        "-t",
+        "ext4",
+        "-m",
+        "0",
+        "-L",
+        "root",
+        "-d",
+        str(tree),
+    ]
     subprocess.run([*command, str(place / "base.img"), recipe.ROOT_DISK_SIZE], check=True)
     (place / "base.img").chmod(0o444)
     shutil.rmtree(tree)

@@ -16,7 +16,7 @@ from tests.lab.progress import step
 
 _KERNEL_ERROR = re.compile(
     r"I/O error|(EXT4|XFS|BTRFS)\S* ?.*(error|corrupt|shut ?down)|Remounting filesystem read-only|"
-    r"blocked for more than|Call Trace|BUG:|Oops|detected conn error|rejecting I/O|lost page write|"
+    r"blocked for more than|Call Trace|BUG:|Oops|rejecting I/O|lost page write|"
     r"capacity change.* to 0\b|critical (target|medium) error",
     re.IGNORECASE,
 )
@@ -100,7 +100,7 @@ class Lab:
     def run(
         self, machine: str, command: str, check: bool = True, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a shell command as root; with check, a failure is an AssertionError that shows it."""
+        """Runs a shell command as root; with check, a failure is an AssertionError."""
         done = self._fleet.oracles[machine].run(command, timeout)
         if check and done.returncode:
             raise AssertionError(

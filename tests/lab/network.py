@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tests.lab.recipe import MACHINES, SILO, MachineSpec
 
-# Below the range that the kernel hands to outgoing connections, so that none of them takes a chosen port.
+# Below the range of outgoing connections, so that none of them takes a chosen port.
 _PORTS = range(20000, 32000)
 MANAGEMENT = 0
 
@@ -27,14 +27,15 @@ def free_ports(count: int) -> list[int]:
 
 
 def link_name(number: int) -> str:
-    """The name of a machine's n-th link within QEMU: 0 is the management link, then the iSCSI links."""
+    """The name of a machine's n-th link within QEMU: 0 is the one for ssh, then the iSCSI links."""
     return f"link{number}"
 
 
 def cables() -> dict[tuple[str, int], socket.socket]:
-    """A pair of connected sockets for each iSCSI network, by (machine, network).
+    """A pair of connected sockets for each iSCSI network, by machine and network.
 
-    QEMU could listen and connect by itself; but one that connects too early stays alone for ever, silently.
+    QEMU could listen and connect by itself; but one that connects too early stays alone for
+    ever, and says nothing.
     """
     ends: dict[tuple[str, int], socket.socket] = {}
     for spec in MACHINES:
@@ -45,7 +46,7 @@ def cables() -> dict[tuple[str, int], socket.socket]:
 
 
 def arguments(spec: MachineSpec, port: int, plugs: Mapping[int, int]) -> list[str]:
-    """QEMU's arguments for all cards of one machine; `plugs` has the cable's end for each network."""
+    """QEMU's arguments for a machine's cards; `plugs` has the cable's end for each network."""
     forward = f"restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:22"
     result = ["-netdev", f"user,id={link_name(MANAGEMENT)},{forward}"]
     result += ["-device", _card(MANAGEMENT, spec.mac)]

@@ -1,4 +1,4 @@
-"""Runs commands on the machines through OpenSSH, so that tests do not judge the program by its own code."""
+"""Runs commands on the machines through OpenSSH: a judge that shares no code with the program."""
 
 import subprocess
 import time
@@ -42,22 +42,13 @@ class Oracle:
         if shared:
             options |= {"ControlPath": str(self._socket), "ControlMaster": "no", "BatchMode": "yes"}
         flags = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-        return [
-            "ssh",
-            "-F",
-            "none",
-            "-p",
-            str(self._port),
-            "-i",
-            str(self._key),
-            *flags,
-            f"{user}@127.0.0.1",
-        ]
+        flags += ["-p", str(self._port), "-i", str(self._key)]
+        return ["ssh", "-F", "none", *flags, f"{user}@127.0.0.1"]
 
     def run(
         self, command: str, timeout: float, text: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a shell command; ssh's own failure is Unreachable, the command's is its exit status."""
+        """Runs a shell command; a failure of ssh is Unreachable, one of the command its status."""
         if not self._alive():
             self.connect(timeout=timeout)
         done = subprocess.run(

@@ -4,7 +4,7 @@ import json
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 
 class QmpError(RuntimeError):
@@ -13,7 +13,7 @@ class QmpError(RuntimeError):
 
 def execute(
     path: Path, command: str, arguments: dict[str, object] | None = None, timeout: float = 30
-) -> Any:
+) -> dict[str, object]:
     """Runs one command and gives what QEMU returned."""
     try:
         with socket.socket(socket.AF_UNIX) as line:
@@ -30,7 +30,7 @@ def execute(
 def wait_for_status(path: Path, wanted: str, timeout: float = 60) -> None:
     """Waits until the machine is in this state (paused, running, ...)."""
     end = time.monotonic() + timeout
-    status = "unreachable"
+    status: object = "unreachable"
     while time.monotonic() < end:
         try:
             status = execute(path, "query-status")["status"]
@@ -59,7 +59,7 @@ def save_memory(path: Path, file: Path, timeout: float = 120) -> None:
     raise QmpError(f"saving the memory took more than {timeout} s")
 
 
-def _ask(stream: Any, command: str, arguments: dict[str, object]) -> Any:
+def _ask(stream: IO[str], command: str, arguments: dict[str, object]) -> dict[str, object]:
     stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
     stream.flush()
     while True:
@@ -68,6 +68,7 @@ def _ask(stream: Any, command: str, arguments: dict[str, object]) -> Any:
             raise QmpError(f"{command}: QEMU hung up")
         answer = json.loads(line)
         if "return" in answer:
-            return answer["return"]
+            result: dict[str, object] = answer["return"]
+            return result
         if "error" in answer:
             raise QmpError(f"{command}: {answer['error']['desc']}")

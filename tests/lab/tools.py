@@ -18,18 +18,14 @@ _NEEDED = {
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
-def _search_path() -> str:
-    # mke2fs is in sbin, which is not on every user's path.
-    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+def find(program: str) -> str | None:
+    """Where a program is; also in sbin, which is not on every user's path."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 def missing() -> list[str]:
     """The Debian packages that have to be installed before the lab can run."""
-    packages = [
-        package
-        for program, package in _NEEDED.items()
-        if not shutil.which(program, path=_search_path())
-    ]
+    packages = [package for program, package in _NEEDED.items() if not find(program)]
     if not Path(KEYRING).exists():
         packages.append("debian-archive-keyring")
     return list(dict.fromkeys(packages))

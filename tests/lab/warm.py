@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.lab import cache, image, qmp, scripts, tools
 from tests.lab.fleet import Fleet, each
 from tests.lab.image import Base
-from tests.lab.machine import Machine, disk_names, overlay
+from tests.lab.machine import Machine, command_line, disk_names, overlay
 from tests.lab.progress import step
-from tests.lab.recipe import KERNEL_ARGUMENTS, MACHINES, SILO
+from tests.lab.recipe import MACHINES, SILO
 
 # What tests and program run, run once so that the snapshot has it in memory.
 _REHEARSE = """
@@ -20,7 +20,9 @@ if [ "$(hostname)" = silo ]; then targetcli ls; else
 iscsiadm -m session -P 3; multipathd show maps json; fi
 """
 # Empties the logs that a fresh lab must not show.
-_SETTLE = "rm -rf /root/.targetcli; udevadm settle; sync; journalctl -q --rotate --vacuum-time=1s; dmesg -C"
+_SETTLE = """
+rm -rf /root/.targetcli; udevadm settle; sync; journalctl -q --rotate --vacuum-time=1s; dmesg -C
+"""
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,21 @@ class Warm:
 
 def key() -> str:
     """The hash of all that decides what the machines are like when they wake."""
-    here = Path(__file__).parent
-    made_by = [
-        here / name for name in ("scripts.py", "volumes.py", "machine.py", "network.py", "warm.py")
-    ]
-    words = [image.key(), KERNEL_ARGUMENTS, tools.emulator_version(), tools.accelerator()]
-    return cache.fingerprint([*words, *made_by])
+    nowhere = Base(Path("base"))
+    words = [image.key(), tools.emulator_version(), _REHEARSE, _SETTLE, scripts.silo_script()]
+    for spec in MACHINES:
+        plugs = {card.network: 0 for card in spec.cards}
+        words += command_line(Machine(spec, nowhere, Path("run"), 0), plugs, None)
+        words.append(scripts.host_script(spec.name))
+    return cache.fingerprint(words)
 
 
 def warm() -> Warm:
     """The snapshot, built if this recipe has not been built yet."""
     base = image.base()
-    return Warm(cache.cached("warm", key(), lambda place: _build(place, base)), base)
+    # A snapshot's disks are what differs from one particular image.
+    name = cache.fingerprint([key(), base.build])
+    return Warm(cache.cached("warm", name, lambda place: _build(place, base)), base)
 
 
 def _build(place: Path, base: Base) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.lab.lab import Lab
 
-_PROGRAM = Path(__file__).parent / "provision" / "writer.py"
+_PROGRAM = Path(__file__).parent / "guest" / "writer.py"
 _HOME = "/var/tmp/lab-writers"
 
 
@@ -63,8 +63,9 @@ class Writer:
         )
 
     def _wait_for(self, mark: str, timeout: float = 60) -> None:
-        check = f"for _ in $(seq {int(timeout * 5)}); do [ -e {self._notes}/{mark} ] && exit 0; sleep 0.2; done; exit 1"
-        done = self._lab.run(self._machine, check, check=False, timeout=timeout * 2)
+        look = f"[ -e {self._notes}/{mark} ] && exit 0; sleep 0.2"
+        command = f"for _ in $(seq {int(timeout * 5)}); do {look}; done; exit 1"
+        done = self._lab.run(self._machine, command, check=False, timeout=timeout * 3)
         if done.returncode:
             log = self._lab.run(self._machine, f"cat {self._notes}/log", check=False).stdout
             raise AssertionError(

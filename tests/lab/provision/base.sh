@@ -29,6 +29,8 @@ systemctl enable lab-identity.service lab-network.service ssh.service \
 mkdir -p /etc/target /var/lib/extendctl/volumes
 sed -i 's/^node.startup = .*/node.startup = automatic/' /etc/iscsi/iscsid.conf
 chmod 0440 /etc/sudoers.d/lab
+chmod 0755 /usr/lib/lab/identity /usr/lib/lab/network
+chmod 0600 /usr/lib/lab/machines/*/etc/ssh/ssh_host_ed25519_key
 chown -R root:root /etc/sudoers.d /usr/lib/lab
 rm -f /etc/ssh/ssh_host_* /etc/machine-id
 printf 'uninitialized\n' > /etc/machine-id

@@ -1,4 +1,4 @@
-"""Runs inside a machine: writes files with fsync and remembers their checksums, or verifies them."""
+"""Runs inside a machine: writes files with fsync and their checksums, or verifies them."""
 
 import hashlib
 import json
@@ -9,32 +9,36 @@ from pathlib import Path
 
 
 def write(directory: Path, notes: Path, size: int, slots: int) -> None:
-    """Fills a ring of files until the file `stop` appears; a full ring starts again from its beginning."""
+    """Fills a ring of files, again and again, until the file `stop` appears."""
     sums: dict[str, str] = {}
-    report = {"bytes": 0, "files": 0, "longest_pause": 0.0, "errors": [], "damaged": []}
+    written, files, pause = 0, 0, 0.0
+    errors: list[str] = []
+    damaged: list[str] = []
     last = time.monotonic()
     number = 0
     while not (notes / "stop").exists():
         path = directory / f"lab-writer-{number % slots}"
         number += 1
         if str(path) in sums and not intact(path, sums.pop(str(path))):
-            report["damaged"].append(str(path))
+            damaged.append(str(path))
         content = os.urandom(size)
         try:
             store(path, content)
         except OSError as error:
-            report["errors"].append(f"{path.name}: {error}")
+            errors.append(f"{path.name}: {error}")
             time.sleep(0.2)
             continue
         sums[str(path)] = hashlib.sha256(content).hexdigest()
         now = time.monotonic()
-        report["longest_pause"] = max(report["longest_pause"], now - last)
+        pause = max(pause, now - last)
         last = now
-        report["bytes"] += size
-        report["files"] += 1
-        (notes / "progress").write_text(str(report["bytes"]))
+        written += size
+        files += 1
+        (notes / "progress").write_text(str(written))
         (notes / "started").touch()
     (notes / "sums").write_text(json.dumps(sums))
+    report: dict[str, object] = {"bytes": written, "files": files, "longest_pause": pause}
+    report |= {"errors": errors, "damaged": damaged}
     (notes / "report").write_text(json.dumps(report))
     (notes / "stopped").touch()
 

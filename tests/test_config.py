@@ -250,7 +250,8 @@ def test_the_schema_describes_every_key() -> None:
 
 
 def test_the_schema_accepts_the_example_and_the_start_and_no_mistakes() -> None:
-    import jsonschema  # noqa: PLC0415 - slow to import
+    import jsonschema
+
     validator = jsonschema.Draft202012Validator
     validator.check_schema(schema())
     judge = validator(schema())

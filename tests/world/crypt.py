@@ -3,7 +3,6 @@
 from tests.world.answer import Answer, Call, Tool, said
 from tests.world.state import Content
 
-
 _NO_KEY = Answer(2, "", said("No key available with this passphrase."))
 
 

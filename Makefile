@@ -65,8 +65,8 @@ lint: venv ## ruff check, ruff format --check, mypy --strict
 	$(VENV)/bin/mypy --strict
 
 .PHONY: unit
-unit: venv ## all tests that need no machines, in less than a minute
-	$(PY) -m pytest -q -m 'not lab and not live'
+unit: venv ## the tests that need no machines, but for the long ones, in about a minute
+	$(PY) -m pytest -q -m 'not lab and not live and not long'
 
 .PHONY: live
 live: venv ## the tests on this machine's loop devices (root)

@@ -252,7 +252,7 @@ def lagging() -> VolumeReport:
         layer("web2", "path", "sdb", LayerOutcome.UNKNOWN, str(lost)),
         layer("web2", "xfs", "/srv", LayerOutcome.UNKNOWN, "not reached"),
     )
-    error = reports.lagging("vol1", uses)
+    error = reports.lagging("vol1", uses, acted=True)
     return VolumeReport(
         "vol1", Outcome.INCOMPLETE, 17, "in-use", 10 * GIB, 20 * GIB, 20 * GIB, layers, uses,
         ("the pool is nearly full",), error,

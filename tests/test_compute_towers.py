@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.extending import MEMORY, Rehearsal, Stage, begin
 from tests.world import tower
 from tests.world.state import Machine
 from tests.world.tower import TOPS
+
+pytestmark = pytest.mark.long
 
 BOTTOMS: tuple[tuple[str, ...], ...] = ((), ("multipath",))
 TABLES: tuple[tuple[str, ...], ...] = ((), ("gpt",), ("dos",))
@@ -146,7 +149,8 @@ def test_a_key_that_does_not_fit_is_found_before_anything_grows(place: Path) -> 
 
 def test_a_key_that_nobody_configured_is_asked_for(place: Path) -> None:
     stage = begin(tower.tower("luks", "ext4"), place)
-    stage.configured(hosts=extending.configs(stage, web1={"luks_keys": {}}))
+    hosts = {name: replace(one, luks_keys={}) for name, one in stage.config.hosts.items()}
+    stage.configured(hosts=hosts)
     refused(stage, "none is configured")
 
 

@@ -12,6 +12,8 @@ from tests.world.site import Site
 from tests.world.state import State
 from tests.world.tower import tower
 
+pytestmark = pytest.mark.long
+
 CUTS = [("question", "after"), ("deed", "unsent"), ("deed", "before"), ("deed", "after")]
 """A question that is lost is lost, before or after it is answered; a deed is three cases."""
 

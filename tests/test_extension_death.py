@@ -15,6 +15,8 @@ from tests.mortal import EVERYTHING, Fate, Program, extending, killed, start, st
 from tests.world.site import file_loop_xfs, iscsi_ext4, local_lvm, shared
 from tests.world.tower import tower
 
+pytestmark = pytest.mark.long
+
 SITES: dict[str, Make] = {
     "ext4": iscsi_ext4,
     "two-hosts": shared,

@@ -17,6 +17,8 @@ from tests.mortal import Fate, killed, start, stopped
 from tests.world.site import iscsi_ext4
 from tests.world.state import GIB
 
+pytestmark = pytest.mark.long
+
 FAULTS: dict[str, Callable[[], ExtendctlError]] = {
     "locked": lambda: Busy("the state has been locked by another program for 10 s"),
     "away": lambda: Unreachable("the state cannot be reached"),

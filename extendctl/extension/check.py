@@ -72,7 +72,7 @@ def _lag(line: LayerReport) -> Fault:
         "not-verified",
         f"{line.kind} {line.name} on {line.host} is {human(line.before)} ({line.before} bytes) "
         f"where {human(line.after)} ({line.after} bytes) are to be had",
-        "`extendctl volume resume`, or `extend` to the size that it has",
+        "extend the volume to the size that it has: what is behind follows",
         line.host,
     )
 

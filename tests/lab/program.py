@@ -94,7 +94,12 @@ class Program:
 
 def wait(process: "subprocess.Popen[str]", status: int = 0) -> Ran:
     """Waits for a command that was started, which has to end with this exit status."""
-    stdout, stderr = process.communicate(timeout=400)
+    try:
+        stdout, stderr = process.communicate(timeout=900)
+    except BaseException:  # a test's own time limit, too: nothing is left running
+        process.kill()
+        process.communicate()
+        raise
     shown = [str(word) for word in process.args[5:]] if isinstance(process.args, list) else []
     said = f"extendctl {' '.join(shown)}: exit {process.returncode}, not {status}"
     assert process.returncode == status, f"{said}\n{stdout}\n{stderr}"

@@ -15,7 +15,7 @@ ATTACHED = ("ext4vol", "xfsvol", "btrfsvol", "localvol", "filevol", "rawvol")
 ALL = (*ATTACHED, "freevol")
 ON_LVM = tuple(name for name in ALL if name != "filevol")
 # Fourteen calls of the program and five writers, on emulated processors.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(1800)
 
 WRITTEN = tuple(v.name for v in program.named(*ALL) if v.filesystem)
 
@@ -53,11 +53,20 @@ def job(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Job:
     ops = program.bare(lab, place)
     program.side_by_side(lambda volume: program.take(ops, volume), program.named(*ALL))
     seen = _rehearsed(lab, ops)
-    writers = {v.name: Writer(lab, v.user, v.mountpoint) for v in program.named(*WRITTEN)}
+    writers = _writers(lab)
     seen["done"] = _by_name(ops.run(*EXTEND).json)
     seen["written"] = {name: writer.stop_and_verify() for name, writer in writers.items()}
     seen |= _repeated(lab, ops, place)
     return Job(**seen, kernel_errors={name: lab.kernel_errors(name) for name in lab.names})
+
+
+def _writers(lab: Lab) -> dict[str, Writer]:
+    """A writer on each filesystem, yielding to others: a machine has one emulated processor."""
+    volumes = program.named(*WRITTEN)
+    writers = {v.name: Writer(lab, v.user, v.mountpoint, size=8192) for v in volumes}
+    for machine in lab.names:
+        lab.run(machine, "renice -n 19 $(pgrep -f lab-writers/writer.py)")
+    return writers
 
 
 def _rehearsed(lab: Lab, ops: program.Program) -> dict[str, Any]:

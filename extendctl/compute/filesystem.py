@@ -9,9 +9,10 @@ from extendctl.compute.site import OnHost, Site
 from extendctl.compute.stuck import StuckLayer
 from extendctl.errors import Refused
 from extendctl.probe import Block, Mount
-from extendctl.size import TIB, Size, round_down
+from extendctl.size import MIB, TIB, Size, human, round_down
 from extendctl.stack import Layer, Obstacle, Skipped
 
+_LEAST_BTRFS = 256 * MIB  # fs/btrfs/ioctl.c, btrfs_ioctl_resize: less ends with EINVAL
 _EXT = frozenset({"ext2", "ext3", "ext4"})
 
 
@@ -26,6 +27,13 @@ class Mounted(OnHost):
     @property
     def name(self) -> str:
         return self.point
+
+    def _is_mine(self, path: str) -> bool:
+        """Whether a path that a tool printed is this device; its own names need no question."""
+        if path in {self.block.path, f"/dev/{self.block.name}"}:
+            return True
+        block = self.machine.ask(questions.facts()).by_path(path)
+        return block is not None and block.dev == self.block.dev
 
     def _read_only(self) -> list[Obstacle]:
         if not self.read_only:
@@ -105,8 +113,7 @@ class XfsLayer(Mounted):
     def geometry(self) -> readings.Xfs:
         """Its geometry; Refused when something else is mounted there now."""
         geometry = self.machine.ask(phrasebook.xfs(self.point))
-        block = self.machine.ask(questions.facts()).by_path(geometry.device)
-        if block is None or block.dev != self.block.dev:
+        if not self._is_mine(geometry.device):
             message = f"{geometry.device} is mounted at {self.point} on {self.host}, "
             message += f"not {self.block.path}"
             raise Refused((self.no(message, "run the command again"),))
@@ -138,10 +145,8 @@ class BtrfsLayer(Mounted):
 
     def member(self) -> tuple[int, Size]:
         """(devid, bytes) of this device. Refused when the filesystem does not have it."""
-        facts = self.machine.ask(questions.facts())
         for path, member in self.machine.ask(phrasebook.btrfs(self.point)).items():
-            block = facts.by_path(path)
-            if block is not None and block.dev == self.block.dev:
+            if self._is_mine(path):
                 return member
         message = f"{self.block.path} is no device of the btrfs at {self.point} on {self.host}"
         raise Refused((self.no(message, "run the command again"),))
@@ -157,7 +162,11 @@ class BtrfsLayer(Mounted):
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         deed = phrasebook.grow_btrfs(self.member()[0], self.point)
-        return [*self._read_only(), *self.hindered(deed)]
+        found = [*self._read_only(), *self.hindered(deed)]
+        if to < _LEAST_BTRFS:
+            message = f"the btrfs at {self.point} on {self.host} cannot be resized to less than "
+            found.append(self.no(f"{message}{human(_LEAST_BTRFS)}", "choose a larger size"))
+        return found
 
 
 def mounted(site: Site, block: Block, mounts: Sequence[Mount]) -> Iterator[Layer | Skipped]:

@@ -93,7 +93,6 @@ def test_a_volume_cannot_be_attached_where_no_loop_device_shows_it(place: Place)
     assert error["code"] == "not-found"
 
 
-@pytest.mark.xfail(strict=False, reason="preflight does not know this limit of btrfs yet")
 def test_btrfs_grows_to_no_less_than_256_mib(place: Place) -> None:
     """btrfs_ioctl_resize: `if (new_size < SZ_256M)` ends with EINVAL, and the backend has grown."""
     volume = place.mounted("vol1", "btrfs", "128M")

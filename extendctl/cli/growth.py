@@ -44,6 +44,7 @@ Work = Callable[["Means", str], VolumeReport]
     metavar="VG/LV",
     help="The host's logical volume that takes the space, where there are several.",
 )
+@click.option("--offline", is_flag=True, help="Check and grow an ext4 that is not mounted, too.")
 @click.option("--fill", is_flag=True, help="Let it take space that was free before, too.")
 @click.option(
     "--wait",
@@ -65,6 +66,7 @@ def extend(
     no_filesystem: bool,
     grow_lv: str | None,
     fill: bool,
+    offline: bool,
     wait: float,
     reason: str | None,
     yes: bool,
@@ -79,7 +81,7 @@ def extend(
         request = _size(size)
     except Usage as error:
         return _answer([_failed(name, error) for name in names])
-    options = GrowOptions(no_filesystem=no_filesystem, grow_lv=grow_lv, fill=fill)
+    options = GrowOptions(no_filesystem=no_filesystem, grow_lv=grow_lv, fill=fill, offline=offline)
 
     def work(means: "Means", name: str) -> VolumeReport:
         from extendctl.extension.extend import extend as grow

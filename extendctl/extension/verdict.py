@@ -103,8 +103,9 @@ def shared(branches: Iterable[Branch]) -> Iterator[Fault]:
     """One filesystem mounted on two hosts: it is being destroyed, extended or not."""
     hosts: dict[str, list[str]] = {}
     for branch in branches:
-        for line in branch.trail.lines:
-            if line.kind in {"ext4", "xfs", "btrfs"}:
+        for line in branch.lines():
+            mounted = line.name.startswith("/") and not line.name.startswith("/dev/")
+            if line.kind in {"ext4", "xfs", "btrfs"} and mounted:
                 hosts.setdefault(line.kind, []).append(branch.attachment.host)
     for kind, where in hosts.items():
         if len(where) > 1:

@@ -149,6 +149,8 @@ def test_a_filesystem_mounted_on_two_hosts_is_an_obstacle(type_: str, tmp_path: 
     report = stage.extend()
     assert (code(report), report.exit_status) == ("obstacle", 3)
     assert f"{type_} is no cluster filesystem and is mounted on web1 and web2" in str(report.error)
+    alone = stage.extend(no_filesystem=True)
+    assert (code(alone), alone.exit_status) == ("obstacle", 3)
     assert untouched(stage)
     assert stage.check().exit_status == 5
 

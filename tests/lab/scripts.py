@@ -30,6 +30,19 @@ vgcreate -q vg1 /dev/vdc1
 vgcreate -q vgfull /dev/vdc2
 """
 
+_NODES = (
+    # Seen: records made by `-o new` do not all take their start-up mode from iscsid.conf.
+    "iscsiadm -m node -o update -n node.startup -v automatic",
+    # An emulated machine may have to wait seconds for its turn; the default of 5 s takes that for a
+    # dead target, and then a busy computer makes errors that no test has asked for.
+    "iscsiadm -m node -o update -n node.conn[0].timeo.noop_out_timeout -v 15",
+    "sed -i 's/^\\(node.conn.*noop_out_timeout\\) = .*/\\1 = 15/' /etc/iscsi/iscsid.conf",
+    "iscsiadm -m node --loginall=all",
+)
+
+# For the same reason: systemd's default is 90 s for a device to appear at boot.
+_WAIT = "x-systemd.device-timeout=300"
+
 _MKFS = {
     "ext4": "mkfs.ext4 -q -F -E nodiscard -L {label}",
     "xfs": "mkfs.xfs -q -f -K -L {label}",
@@ -64,7 +77,7 @@ def host_script(machine: str) -> str:
     lines = [_PRELUDE]
     for volume, portals in exported_to(machine):
         lines += [f"iscsiadm -m node -o new -T {volume.iqn} -p {portal}" for portal in portals]
-    lines += ["iscsiadm -m node --loginall=all", "udevadm settle"]
+    lines += [*_NODES, "udevadm settle"]
     for volume, portals in exported_to(machine):
         lines += [
             f"dev=/dev/disk/by-path/ip-{p}:3260-iscsi-{volume.iqn}-lun-0; wait_for $dev"
@@ -118,9 +131,7 @@ def _multipath() -> list[str]:
 def _content(volume: Volume, *, net: bool) -> list[str]:
     """Builds the layers over $dev, the filesystem and its mount, now and after a reboot."""
     lines = [line for layer in volume.stack for line in _layer(layer)]
-    options = ",".join(
-        ["nofail", *(["_netdev"] if net else []), *(["loop"] if volume.kind == "file" else [])]
-    )
+    options = f"nofail,{_WAIT}{',_netdev' if net else ''}{',loop' if volume.kind == 'file' else ''}"
     source = "$dev" if volume.kind == "file" else f"LABEL={volume.name}"
     assert volume.filesystem
     return [
@@ -151,7 +162,9 @@ def _layer(layer: str) -> list[str]:
             f"cryptsetup luksFormat -q --type luks2 $kdf $dev {key}",
             f"cryptsetup open --key-file {key} $dev {name}",
             "uuid=$(cryptsetup luksUUID $dev)",
-            f'echo "{name} UUID=$uuid {key} luks,_netdev,nofail" >> /etc/crypttab',
+            f'echo "{name} UUID=$uuid {key} luks,_netdev,nofail,{_WAIT}" >> /etc/crypttab',
+            # Without it nothing opens a mapping on the network at boot.
+            "systemctl enable -q remote-cryptsetup.target",
             f"dev=/dev/mapper/{name}",
         ]
     group, _, lv = name.partition("/")

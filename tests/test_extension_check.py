@@ -77,3 +77,14 @@ def test_a_backend_that_is_away_is_not_now(tmp_path: Path) -> None:
     stage.world.down("silo")
     report = stage.check()
     assert (report.exit_status, report.status, report.size) == (4, "in-use", 10 * GIB)
+
+
+def test_a_volume_that_was_made_again_is_a_finding(tmp_path: Path) -> None:
+    """Another logical volume bears its name: drift, exit 5, and nothing is changed."""
+    stage = begin(iscsi_ext4(None), tmp_path)
+    with stage.change() as state:
+        changes.another_volume(state, "silo", "vg0/vol1")
+    report = stage.check()
+    assert (report.outcome, report.exit_status) == (Outcome.INCOMPLETE, 5)
+    assert "not the logical volume that was taken in" in str(report.error)
+    assert stage.world.deeds() == []

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from extendctl.errors import ExtendctlError, Fault, NotVerified
+from extendctl.errors import ExtendctlError, Fault, NotVerified, Refused
 from extendctl.extension import report
 from extendctl.extension.means import Means
 from extendctl.extension.plan import Branch, Plan, Wish
@@ -24,7 +24,7 @@ def _check(means: Means, name: str) -> VolumeReport:
     try:
         plan = look_at(means.desk(name), volume, Wish(goal=volume.size, allow_lagging=True))
     except ExtendctlError as error:
-        lost = report.refused(name, error)
+        lost = report.refused(name, _drifted(name, error))
         return replace(lost, status=volume.status, before=volume.size, size=volume.size)
     findings = _findings(plan)
     unreachable = [one.error.fault for one in plan.branches if one.error and one.unreachable]
@@ -41,6 +41,15 @@ def _check(means: Means, name: str) -> VolumeReport:
         notices=report.notices(plan),
         error=_error(name, findings, unreachable),
     )
+
+
+def _drifted(name: str, error: ExtendctlError) -> ExtendctlError:
+    """A backend that answers, but not with this volume, is a finding; one that is silent is not."""
+    if not isinstance(error, Refused):
+        return error
+    found = NotVerified(f"{name}: {error}", hint=error.fault.hint)
+    found.faults = tuple(replace(fault, code="not-verified") for fault in error.faults)
+    return found
 
 
 def _findings(plan: Plan) -> list[Fault]:

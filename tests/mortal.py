@@ -3,9 +3,10 @@
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
@@ -29,14 +30,20 @@ class Fate:
     act: Callable[[], None]
     kinds: Sequence[str] = EVERYTHING
     seen: int = 0
+    still: Callable[[], AbstractContextManager[None]] = nullcontext
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def comes(self, kind: str) -> None:
+        """Act, if it is the moment: `still` keeps other threads out of what is not real.
+
+        A program that is stopped would otherwise take the simulated world's lock into its sleep.
+        """
         with self._lock:
             self.seen += kind in self.kinds
             struck = kind in self.kinds and self.seen == self.number
         if struck:
-            self.act()
+            with self.still():
+                self.act()
 
 
 class MortalDatabase(Database):
@@ -45,10 +52,11 @@ class MortalDatabase(Database):
     def __init__(self, url: str, fate: Fate) -> None:
         super().__init__(url)
         self.fate = fate
+        self.alone = threading.RLock()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        with super().writing() as connection:
+        with self.alone, super().writing() as connection:
             yield connection
             self.fate.comes("commit before")
         self.fate.comes("commit after")
@@ -107,8 +115,9 @@ def killed() -> None:
 
 
 def stopped() -> None:
-    """As a debugger or a suspended laptop does it."""
+    """As a debugger or a suspended laptop does it; all threads have stopped when time goes on."""
     os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(0.05)
 
 
 def start(stage: Stage, fate: Fate, work: Work = extending) -> Program:
@@ -126,8 +135,17 @@ def start(stage: Stage, fate: Fate, work: Work = extending) -> Program:
         os._exit(status)
 
 
+@contextmanager
+def _still(stage: Stage, database: MortalDatabase) -> Iterator[None]:
+    """No thread is inside a simulated command, and none but this one in a transaction."""
+    with stage.world.still(), database.alone:
+        yield
+
+
 def _work(stage: Stage, fate: Fate, work: Work) -> int:
-    with Store(MortalDatabase(stage.config.state, fate)) as store:
+    database = MortalDatabase(stage.config.state, fate)
+    with Store(database) as store:
+        fate.still = lambda: _still(stage, database)
         mine = replace(stage, store=store, wrap=lambda line, _: MortalLine(line, fate))
         try:
             return work(mine).exit_status

@@ -55,6 +55,12 @@ class World:
                 self._save()
 
     @contextmanager
+    def still(self) -> Iterator[None]:
+        """No command of this process is under way while the block runs, so none holds the file."""
+        with self._lock:
+            yield
+
+    @contextmanager
     def _file_lock(self) -> Iterator[None]:
         if self.path is None or self._depth:
             yield

@@ -13,7 +13,7 @@ STAMP := $(VENV)/installed-from-lock
 
 # What the tests need of Debian: the lab's machines, an sshd to talk to, filesystems to grow.
 PACKAGES := qemu-system-x86 qemu-utils mmdebstrap openssh-server openssh-client sudo \
-	xfsprogs btrfs-progs e2fsprogs util-linux
+	xfsprogs btrfs-progs e2fsprogs util-linux postgresql
 
 # In CI nothing may be skipped: a test that could not run is a test that failed.
 ifeq ($(CI),true)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Engine,
     create_engine,
     event,
+    func,
     make_url,
     select,
 )
@@ -44,6 +45,7 @@ _SQLITE = {
     "FULL": ("cannot grow: the filesystem is full", "make room, and try again"),
     "IOERR": ("cannot be read or written", "look at the disk and at the kernel log"),
 }
+_MAKING = 0x6578742D63746C  # "ext-ctl": an advisory lock is a number that only its users know
 _BUSY_STATES = {"55P03", "40P01", "40001", "57014"}  # PostgreSQL: no lock, deadlock, conflict
 
 
@@ -92,6 +94,11 @@ class Database:
         "no other promised this space" would not see what another is about to insert.
         """
         connection.execute(select(alembic_version.c.version_num).with_for_update())
+
+    def serialise_making(self, connection: Connection) -> None:
+        """The same where there is no table yet: of two that make them on PostgreSQL, one fails."""
+        if self._url.get_backend_name() == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_MAKING)))
 
     @contextmanager
     def raw(self) -> Iterator[sqlite3.Connection]:
@@ -170,11 +177,12 @@ class Database:
 
     def _connect_args(self) -> dict[str, object]:
         wait = max(1, round(self.wait))
+        locked = round(1000 * self.wait)
         match self._url.get_backend_name():
             case "sqlite":
                 return {"timeout": self.wait}
             case "postgresql":
-                options = f"-c lock_timeout={wait}s -c idle_in_transaction_session_timeout=60s"
+                options = f"-c lock_timeout={locked} -c idle_in_transaction_session_timeout=60s"
                 return {"connect_timeout": wait, "options": options}
         return {
             "connect_timeout": wait,

@@ -140,6 +140,7 @@ def _check_revision(database: Database, names: set[str]) -> None:
 
 def _create(database: Database) -> None:
     with database.writing() as connection:  # on SQLite, tables are made in a transaction, too
+        database.serialise_making(connection)
         metadata.create_all(connection)
         if connection.scalar(select(alembic_version.c.version_num)) is None:
             connection.execute(insert(alembic_version).values(version_num=REVISION))

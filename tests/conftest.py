@@ -9,8 +9,7 @@ import pytest
 HERE = Path(__file__).parent
 LAB_TIMEOUT = 600  # seconds; the first test to ask for the lab pays for building it
 
-if (HERE / "lab" / "fixtures.py").exists():
-    pytest_plugins = ["tests.lab.fixtures"]
+pytest_plugins = ["tests.lab.fixtures", "tests.postgres"]
 
 _skips = pytest.StashKey[list[str]]()
 

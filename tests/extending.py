@@ -197,13 +197,21 @@ class Stage:
 
 
 def begin(
-    site: Site, directory: Path, *, attached: bool = True, project: str | None = None, **more: Any
+    site: Site,
+    directory: Path,
+    *,
+    attached: bool = True,
+    project: str | None = None,
+    url: str = "",
+    **more: Any,
 ) -> Stage:
-    """Take the site's volume in, and attach it where the site has it attached."""
-    store = open_store(f"sqlite:///{directory / 'state.db'}", create=True)
-    stage = Stage(
-        site, store, site.config(directory / "state.db"), Tally(directory / "growths"), **more
-    )
+    """Take the site's volume in, and attach it where the site has it attached.
+
+    The state is a SQLite file in the directory, or the database at `url`.
+    """
+    url = url or f"sqlite:///{directory / 'state.db'}"
+    store = open_store(url, create=True)
+    stage = Stage(site, store, site.config(url), Tally(directory / "growths"), **more)
     means = stage.means()
     inventory.take(means, VOLUME, site.backend.name, site.source, project)
     for host in site.users if attached else ():

@@ -59,13 +59,8 @@ class Lv:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/new/deep/state.db"
-
-
-@pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    with open_store(url) as opened:
+    with open_store(url, create=True) as opened:
         yield opened
 
 
@@ -430,6 +425,7 @@ def test_an_unknown_operation_is_not_found(store: Store) -> None:
         store.operation(7)
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_backup_holds_everything_and_is_private(store: Store, tmp_path: Path) -> None:
     opened(store)
     copy = tmp_path / "copy.db"
@@ -442,6 +438,7 @@ def test_a_backup_holds_everything_and_is_private(store: Store, tmp_path: Path) 
         store.backup(copy)
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_the_check_finds_a_row_without_its_volume(store: Store, url: str) -> None:
     add(store)
     store.attach("vol1", "web1")
@@ -497,6 +494,7 @@ def test_a_heart_beats_until_it_is_stopped_or_taken_over(store: Store) -> None:
     heart.stop()
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_many_volumes_are_listed_in_a_moment(store: Store, url: str) -> None:
     path = url.removeprefix("sqlite:///")
     with sqlite3.connect(path) as raw:

@@ -1,10 +1,11 @@
 """Read what the tools of a host's block layers print, from sfdisk to multipathd."""
 
-import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from extendctl.size import Size
+from extendctl import figures
+from extendctl.size import LARGEST, Size
 from extendctl.transport import Result
 
 PVS_COLUMNS = (
@@ -174,23 +175,23 @@ def _hyphenated(uuid: str) -> str:
 def physical_volumes(result: Result) -> dict[str, PhysicalVolume]:
     """`pvs --reportformat json` with PVS_COLUMNS, by device number; -1:-1 of a missing one."""
     found = {}
-    for row in _rows(result, "pv"):
-        mda = int(row["pv_mda_size"] or 0)
+    for row in figures.report(result.stdout, "pv"):
+        mda = _count(row, "pv_mda_size")
         dev = f"{row['pv_major']}:{row['pv_minor']}"
         found[dev] = PhysicalVolume(
             name=row["pv_name"],
             uuid=row["pv_uuid"],
             dev=dev,
-            size=int(row["pv_size"]),
-            free=int(row["pv_free"] or 0),
+            size=figures.number(row["pv_size"], "pv_size"),
+            free=_count(row, "pv_free"),
             attr=row["pv_attr"],
-            device_size=int(row["dev_size"]),
-            start=int(row["pe_start"] or 0),
-            reserve=mda if int(row["pv_mda_count"] or 0) > 1 else 0,
+            device_size=figures.number(row["dev_size"], "dev_size"),
+            start=_count(row, "pe_start"),
+            reserve=mda if _count(row, "pv_mda_count") > 1 else 0,
             group=row["vg_name"],
             group_uuid=row["vg_uuid"],
-            extent=int(row["vg_extent_size"] or 0) or 1,
-            group_free=int(row["vg_free"] or 0),
+            extent=_count(row, "vg_extent_size") or 1,
+            group_free=_count(row, "vg_free"),
             group_attr=row["vg_attr"],
         )
     return found
@@ -199,7 +200,7 @@ def physical_volumes(result: Result) -> dict[str, PhysicalVolume]:
 def placed(result: Result) -> dict[str, Placed]:
     """`lvs --reportformat json` with PLACED_COLUMNS; a row for each segment, joined by name."""
     found: dict[str, Placed] = {}
-    for row in _rows(result, "lv"):
+    for row in figures.report(result.stdout, "lv"):
         name = row["lv_name"].strip("[]")
         devices = {part.partition("(")[0] for part in row["devices"].split(",") if part}
         if name in found:
@@ -207,10 +208,10 @@ def placed(result: Result) -> dict[str, Placed]:
         found[name] = Placed(
             name=name,
             uuid=row["lv_uuid"],
-            size=int(row["lv_size"]),
+            size=figures.number(row["lv_size"], "lv_size"),
             attr=row["lv_attr"],
             segtype=row["segtype"],
-            stripes=max(1, int(row["stripes"] or 1)),
+            stripes=max(1, _count(row, "stripes")),
             pool=row["pool_lv"],
             devices=frozenset(devices),
             hidden=row["lv_name"].startswith("["),
@@ -218,35 +219,42 @@ def placed(result: Result) -> dict[str, Placed]:
     return found
 
 
-def _rows(result: Result, section: str) -> list[dict[str, str]]:
-    return [row for part in json.loads(result.stdout)["report"] for row in part.get(section, ())]
+def _count(row: Mapping[str, str], column: str) -> int:
+    """A number that LVM leaves out where there is none."""
+    return figures.number(row[column] or 0, column)
 
 
 def partition_table(result: Result) -> Table:
     """`sfdisk --json DISK`."""
-    table = json.loads(result.stdout)["partitiontable"]
+    table = figures.table(figures.document(result.stdout), "partitiontable")
+    sector = figures.number(table.get("sectorsize", 512), "sectorsize", 512, 1 << 20)
+    most = LARGEST // sector
+
+    def partition(row: Mapping[str, object]) -> Partition:
+        start = figures.number(row["start"], "start", most=most)
+        return Partition(str(row["node"]), start, figures.number(row["size"], "size", 0, most))
+
     return Table(
         label=str(table["label"]),
-        sector=int(table.get("sectorsize", 512)) or 512,
-        length=int(table.get("table-length", 128)),
+        sector=sector,
+        length=figures.number(table.get("table-length", 128), "table-length", 0, 1 << 20),
         partitions=tuple(
-            Partition(str(row["node"]), int(row["start"]), int(row["size"]))
-            for row in table.get("partitions", ())
+            partition(figures.section(row)) for row in figures.rows(table.get("partitions", []))
         ),
     )
 
 
 def mapping(result: Result) -> CryptMapping:
     """`cryptsetup status NAME`."""
-    values = dict(re.findall(r"^\s+([a-z ]+):\s+(.*)$", result.stdout, re.MULTILINE))
+    values = dict(re.findall(r"^[ \t]+([a-z][a-z ]*):[ \t]+(.*)$", result.stdout, re.MULTILINE))
     sectors = re.match(r"(\d+)(?: sectors| \[512-byte units\])?", values["offset"])
     if sectors is None:
         raise ValueError(f"no offset in {values['offset']!r}")
     return CryptMapping(
         type=values["type"].strip(),
         device=values["device"].strip(),
-        offset=int(sectors[1]) * 512,
-        sector=int(values.get("sector size", "512").split()[0]),
+        offset=figures.sectors(sectors[1], "offset"),
+        sector=figures.number(values.get("sector size", "512").split()[0], "sector size", 512),
         key_location=values.get("key location", "dm-crypt").strip(),
         integrity="integrity" in values,
     )

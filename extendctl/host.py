@@ -199,8 +199,9 @@ class Host:
             raise self._no_answer(question, result)
         try:
             return question.parse(result)
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            message = f"{self.name}: what `{_shown(question.argv)}` printed cannot be read: {error}"
+        except (ValueError, KeyError, IndexError) as error:
+            message = f"{self.name}: what `{_shown(question.argv)}` printed cannot be read: "
+            message += _wrong(error)
             hint = "compare the tool's version with `extendctl host check`"
             raise Refused((Fault("obstacle", message, hint, self.name),)) from error
 
@@ -262,6 +263,13 @@ _SHOWN = 12  # words of a command that a message has room for
 def _shown(argv: Sequence[str]) -> str:
     words = argv if len(argv) < _SHOWN else (*argv[:_SHOWN], "...")
     return " ".join(words).replace("\n", "\\n")
+
+
+def _wrong(error: Exception) -> str:
+    """What a parser says of an answer; a KeyError's only word is what is missing."""
+    if isinstance(error, KeyError):
+        return f"{error} is missing in it"
+    return _line(str(error)) or "it ends too early"
 
 
 def _line(text: str) -> str:

@@ -46,9 +46,9 @@ def iqn(text: str) -> str:
 
 
 def path(text: str, what: str) -> str:
-    """An absolute path without `..` and without control characters. Raises Usage."""
+    """An absolute path without `..` and without what cannot be printed. Raises Usage."""
     pure = PurePosixPath(text)
-    if not pure.is_absolute() or ".." in pure.parts or any(ord(sign) < 32 for sign in text):
+    if not pure.is_absolute() or ".." in pure.parts or not text.isprintable():
         raise Usage(f"{text!r} is not a usable path for {what}", hint="write an absolute path")
     return text
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from extendctl.probe import Garbled
+from extendctl import figures
 
 NVMET_SCRIPT = r"""
 say() { printf '%s\t' "$@"; printf '\n'; }
@@ -46,11 +46,10 @@ class Namespace:
 
 def namespaces(text: str) -> tuple[Namespace, ...]:
     """Read what NVMET_SCRIPT printed. Raises Garbled when its end is missing."""
-    rows = [line.removesuffix("\t").split("\t") for line in text.split("\n") if line]
-    if not rows or rows[-1][0] != "end":
-        raise Garbled("the machine's answer is cut short or is not an answer at all")
     return tuple(
-        Namespace(row[1], int(row[2]), row[3] == "1", row[4], row[5], row[6])
-        for row in rows
+        Namespace(
+            row[1], figures.number(row[2], "a namespace"), row[3] == "1", row[4], row[5], row[6]
+        )
+        for row in figures.fields(text)
         if row[0] == "namespace" and len(row) > 6
     )

@@ -7,7 +7,7 @@ at the latest; sizes are absolute bytes; nothing relative and nothing smaller ev
 import re
 from ipaddress import ip_address
 
-from extendctl import block_readings, names, readings, tgt_readings
+from extendctl import block_readings, readings, tgt_readings, told
 from extendctl.host import Deed, Question
 from extendctl.size import Size
 
@@ -17,7 +17,7 @@ from extendctl.size import Size
 def logical_volumes(group: str) -> Question[dict[str, readings.LogicalVolume]]:
     """All logical volumes of a volume group, with its own figures."""
     return Question(
-        ("lvs", *_REPORT, "-a", "-o", readings.LVS_COLUMNS, names.lvm(group, "volume group")),
+        ("lvs", *_REPORT, "-a", "-o", readings.LVS_COLUMNS, told.lvm(group, "volume group")),
         readings.logical_volumes,
         root=True,
     )
@@ -26,7 +26,7 @@ def logical_volumes(group: str) -> Question[dict[str, readings.LogicalVolume]]:
 def volume_group(group: str) -> Question[dict[str, readings.VolumeGroup]]:
     """A volume group's own figures, also when nothing is in it."""
     return Question(
-        ("vgs", *_REPORT, "-o", readings.VGS_COLUMNS, names.lvm(group, "volume group")),
+        ("vgs", *_REPORT, "-o", readings.VGS_COLUMNS, told.lvm(group, "volume group")),
         readings.volume_groups,
         root=True,
     )
@@ -72,7 +72,7 @@ def physical_volumes() -> Question[dict[str, block_readings.PhysicalVolume]]:
 
 def segments(group: str) -> Question[dict[str, block_readings.Placed]]:
     """A volume group's logical volumes with the devices that they lie on."""
-    columns, group = block_readings.PLACED_COLUMNS, names.lvm(group, "volume group")
+    columns, group = block_readings.PLACED_COLUMNS, told.lvm(group, "volume group")
     words = ("lvs", *_REPORT, "-a", "-o", columns, group)
     return Question(words, block_readings.placed, root=True)
 
@@ -89,7 +89,7 @@ def mapping(name: str) -> Question[block_readings.CryptMapping]:
 
 def key_fits(key_file: str, device: str) -> Question[int]:
     """Whether a key file on the machine opens a LUKS device; nothing is mapped."""
-    key = ("--key-file", names.path(key_file, "a key file"))
+    key = ("--key-file", told.path(key_file, "a key file"))
     words = ("cryptsetup", "open", "--test-passphrase", "--batch-mode", *key, _node(device))
     return Question(words, readings.status, root=True, accept=frozenset(range(124)))
 
@@ -106,7 +106,7 @@ def paths() -> Question[dict[str, tuple[str, str, str]]]:
 def node_records(iqn: str) -> Question[tuple[block_readings.NodeRecord, ...]]:
     """What open-iscsi's node database has of a target."""
     return Question(
-        ("iscsiadm", "-m", "node", "-T", names.iqn(iqn), "-o", "show"),
+        ("iscsiadm", "-m", "node", "-T", told.iqn(iqn), "-o", "show"),
         block_readings.node_records,
         root=True,
         accept=frozenset({0, 21}),  # 21: no records
@@ -128,25 +128,25 @@ def tgt_targets() -> Question[tuple[tgt_readings.TgtLun, ...]]:
     return Question(words, tgt_readings.targets, root=True)
 
 
-def file_size(path: str) -> Question[tuple[str, ...]]:
+def file_size(path: str) -> Question[tuple[Size, str]]:
     """A file's bytes, and its type such as `regular file`; links are not followed."""
     return Question(
-        ("stat", "--format", "%s\n%F", names.path(path, "a file")), readings.lines, root=True
+        ("stat", "--format", "%s\n%F", told.path(path, "a file")), readings.file_size, root=True
     )
 
 
 def directory(path: str) -> Question[tuple[str, ...]]:
     """Sizes and names of the regular files directly in a directory: `size name` to a line."""
     which = ("-maxdepth", "1", "-type", "f", "-printf", "%s %f\\n")
-    words = ("find", names.path(path, "a directory"), *which)
+    words = ("find", told.path(path, "a directory"), *which)
     return Question(words, readings.lines, root=True)
 
 
-def filesystem_space(path: str) -> Question[tuple[int, ...]]:
+def filesystem_space(path: str) -> Question[tuple[Size, int, int]]:
     """Of the filesystem under a path: block size, blocks in all, blocks free to everyone."""
     return Question(
-        ("stat", "--file-system", "--format", "%S\n%b\n%a", names.path(path, "a directory")),
-        readings.numbers,
+        ("stat", "--file-system", "--format", "%S\n%b\n%a", told.path(path, "a directory")),
+        readings.filesystem_space,
         root=True,
     )
 
@@ -156,61 +156,70 @@ def filesystem_space(path: str) -> Question[tuple[int, ...]]:
 
 def extend_lv(group: str, volume: str, size: Size) -> Deed:
     """Let a logical volume be `size` bytes. Never `-r`: a cut line would stop it half way."""
-    target = f"{names.lvm(group, 'volume group')}/{names.lvm(volume, 'logical volume')}"
+    target = f"{told.lvm(group, 'volume group')}/{told.lvm(volume, 'logical volume')}"
     return Deed(("lvextend", "--yes", "--size", f"{_size(size)}b", target))
 
 
 def create_lv(group: str, volume: str, size: Size, pool: str | None) -> Deed:
     """Make a logical volume of at least `size` bytes, thin when a pool is named."""
-    group, volume = names.lvm(group, "volume group"), names.lvm(volume, "logical volume")
+    group, volume = told.lvm(group, "volume group"), told.lvm(volume, "logical volume")
     if pool is not None:
-        thin = ("--name", volume, f"{group}/{names.lvm(pool, 'thin pool')}")
+        thin = ("--name", volume, f"{group}/{told.lvm(pool, 'thin pool')}")
         return Deed(("lvcreate", "--yes", "--thin", "--virtualsize", f"{_size(size)}b", *thin))
     return Deed(("lvcreate", "--yes", "--size", f"{_size(size)}b", "--name", volume, group))
 
 
 def create_file(path: str, size: Size) -> Deed:
     """Make a sparse file of `size` bytes, where there is none (the caller has looked)."""
-    return Deed(("truncate", f"--size=>{_size(size)}", names.path(path, "a file")))
+    return Deed(("truncate", f"--size=>{_size(size)}", told.path(path, "a file")))
 
 
 def create_directory(path: str) -> Deed:
     """Make a directory that only root can enter, with its parents; harmless when it is there."""
-    return Deed(("mkdir", "--parents", "--mode", "0700", names.path(path, "a directory")))
+    return Deed(("mkdir", "--parents", "--mode", "0700", told.path(path, "a directory")))
 
 
 def create_backstore(name: str, device: str) -> Deed:
     """A LIO block backstore on a device."""
-    name = names.lvm(name, "backstore")
+    name = told.lvm(name, "backstore")
     return _targetcli("/backstores/block", "create", f"name={name}", f"dev={_node(device)}")
 
 
 def create_fileio(name: str, path: str) -> Deed:
     """A LIO fileio backstore on a file that is there; writes are not held back."""
-    store = ("/backstores/fileio", "create", f"name={names.lvm(name, 'backstore')}")
-    return _targetcli(*store, f"file_or_dev={names.path(path, 'a file')}", "write_back=false")
+    store = ("/backstores/fileio", "create", f"name={told.lvm(name, 'backstore')}")
+    return _targetcli(*store, f"file_or_dev={told.path(path, 'a file')}", "write_back=false")
 
 
 def create_target(iqn: str) -> Deed:
     """An iSCSI target with one portal group."""
-    return _targetcli("/iscsi", "create", names.iqn(iqn))
+    return _targetcli("/iscsi", "create", told.iqn(iqn))
 
 
 def create_portal(iqn: str, address: str, port: int) -> Deed:
-    """An address at which a target listens."""
-    place = f"/iscsi/{names.iqn(iqn)}/tpg1/portals"
+    """An address at which a target listens, as another target's portal has it."""
+    if not _is_address(address):
+        raise told.strange(address, "an IP address")
+    place = f"/iscsi/{told.iqn(iqn)}/tpg1/portals"
     return _targetcli(place, "create", str(ip_address(address)), str(int(port)))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text).packed)
+    except ValueError:
+        return False
 
 
 def create_lun(iqn: str, backstore: str, plugin: str = "block") -> Deed:
     """A backstore as a target's next LUN; `plugin` is `block` or `fileio`."""
-    store = f"/backstores/{plugin}/{names.lvm(backstore, 'backstore')}"
-    return _targetcli(f"/iscsi/{names.iqn(iqn)}/tpg1/luns", "create", store)
+    store = f"/backstores/{plugin}/{told.lvm(backstore, 'backstore')}"
+    return _targetcli(f"/iscsi/{told.iqn(iqn)}/tpg1/luns", "create", store)
 
 
 def create_acl(iqn: str, initiator: str) -> Deed:
     """An initiator's right to a target and its LUNs."""
-    return _targetcli(f"/iscsi/{names.iqn(iqn)}/tpg1/acls", "create", names.iqn(initiator))
+    return _targetcli(f"/iscsi/{told.iqn(iqn)}/tpg1/acls", "create", told.iqn(initiator))
 
 
 def save_target() -> Deed:
@@ -225,7 +234,7 @@ def _targetcli(*words: str) -> Deed:
 def resize_fileio(store: str, size: Size) -> Deed:
     """Tell a fileio backstore, `fileio_0/NAME`, its size while it serves."""
     if not re.fullmatch(r"fileio_[0-9]+/[A-Za-z0-9_.:+-]+", store):
-        raise ValueError(f"not a fileio backstore: {store!r}")
+        raise told.strange(store, "a fileio backstore")
     control = f"/sys/kernel/config/target/core/{store}/control"
     return Deed(("tee", control), stdin=f"fd_dev_size={_size(size)}\n".encode())
 
@@ -240,22 +249,22 @@ def reopen_tgt(target: int, lun: int, device: str) -> Deed:
 
 def extend_file(path: str, size: Size) -> Deed:
     """Let a file be at least `size` bytes; truncate(1)'s `>` can never make it smaller."""
-    return Deed(("truncate", "--no-create", f"--size=>{_size(size)}", names.path(path, "a file")))
+    return Deed(("truncate", "--no-create", f"--size=>{_size(size)}", told.path(path, "a file")))
 
 
 def rescan_path(device: str) -> Deed:
     """Let the kernel read a SCSI device's capacity again."""
-    return Deed(("tee", f"/sys/block/{names.device(device)}/device/rescan"), stdin=b"1\n")
+    return Deed(("tee", f"/sys/block/{told.device(device)}/device/rescan"), stdin=b"1\n")
 
 
 def rescan_controller(controller: str) -> Deed:
     """Let an NVMe controller identify its namespaces again."""
-    return Deed(("nvme", "ns-rescan", f"/dev/{names.device(controller)}"))
+    return Deed(("nvme", "ns-rescan", f"/dev/{told.device(controller)}"))
 
 
 def refresh_loop(device: str) -> Deed:
     """Let a loop device take its file's size."""
-    return Deed(("losetup", "--set-capacity", f"/dev/{names.device(device)}"))
+    return Deed(("losetup", "--set-capacity", f"/dev/{told.device(device)}"))
 
 
 def resize_map(name: str) -> Deed:
@@ -290,13 +299,13 @@ def remap_partitions(disk: str, delimiter: str) -> Deed:
     The delimiter is the one in use, or kpartx renames the mapping under what is mounted on it.
     """
     if not delimiter.isalnum() and delimiter not in {"-part", "_part", "p", ""}:
-        raise ValueError(f"not a delimiter of partitions: {delimiter!r}")
+        raise told.strange(delimiter, "a delimiter of partitions")
     return Deed(("kpartx", "-u", "-p", delimiter, _node(disk)))
 
 
 def resize_luks(name: str, key_file: str | None) -> Deed:
     """Let a dm-crypt mapping fill its device; the key never leaves its file on the machine."""
-    key = () if key_file is None else ("--key-file", names.path(key_file, "a key file"))
+    key = () if key_file is None else ("--key-file", told.path(key_file, "a key file"))
     return Deed(("cryptsetup", "resize", "--batch-mode", *key, _mapping(name)))
 
 
@@ -311,7 +320,7 @@ def rest_swap(uuid: str, priority: int | None) -> Deed:
     Whoever comes after a cut line finds it there and switches it on again. None takes it back.
     """
     if not _UUID.fullmatch(uuid):
-        raise ValueError(f"not a UUID: {uuid!r}")
+        raise told.strange(uuid, "a UUID")
     note = b"" if priority is None else b"%d\n" % priority
     return Deed(("tee", f"/run/extendctl-swap-{uuid}"), stdin=note)
 
@@ -327,7 +336,7 @@ def stop_swap(device: str) -> Deed:
 def make_swap(device: str, uuid: str, label: str) -> Deed:
     """Let swap space that is not in use fill its device, under the names that it had."""
     if not _UUID.fullmatch(uuid) or not label.isprintable() or label.startswith("-"):
-        raise ValueError(f"not the names of a swap space: {uuid!r}, {label!r}")
+        raise told.strange(f"{uuid} {label}", "what swap space is called")
     named = ("--label", label) if label else ()
     return Deed(("mkswap", "--uuid", uuid, *named, _node(device)))
 
@@ -368,23 +377,23 @@ def grow_btrfs(devid: int, mountpoint: str) -> Deed:
 
 def _size(size: Size) -> int:
     if size <= 0:
-        raise ValueError(f"a size must be greater than zero: {size}")
+        raise told.strange(str(size), "a size that something could be given")
     return size
 
 
 def _mapping(name: str) -> str:
     if "/" in name or name.startswith("-") or not name.isprintable() or name in {"", ".", ".."}:
-        raise ValueError(f"not the name of a mapping: {name!r}")
+        raise told.strange(name, "the name of a mapping")
     return name
 
 
 def _node(device: str) -> str:
-    if not names.path(device, "a device").startswith("/dev/"):
-        raise ValueError(f"not under /dev: {device}")
+    if not told.path(device, "a device").startswith("/dev/"):
+        raise told.strange(device, "a device under /dev")
     return device
 
 
 def _mountpoint(path: str) -> str:
     if not path.startswith("/") or "\0" in path:
-        raise ValueError(f"not a mount point: {path!r}")
+        raise told.strange(path, "a mount point")
     return path

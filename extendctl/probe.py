@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
-from extendctl.size import Size
+from extendctl import figures
+from extendctl.size import LARGEST, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,8 @@ class Session:
     @property
     def lun(self) -> int:
         """The number by which the target knows it; -1 when it was not told."""
-        number = self.place.rpartition(":")[2]
-        return int(number) if number.isdigit() else -1
+        number = _number(self.place.rpartition(":")[2])
+        return -1 if number is None else number
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,47 +150,36 @@ class HostFacts:
         return next((one for one, on in found if on is not None and on.dev == block.dev), None)
 
     def in_use(self, block: Block) -> bool:
-        """True when something stands on a device, in the eyes of the kernel."""
-        held = block.holders or self.mounts_of(block) or self.swap_on(block)
-        children = (self.blocks[name] for name in block.children if name in self.blocks)
-        return bool(held) or any(self.in_use(child) for child in children)
+        """True when something stands on a device, or on a partition of it, for the kernel."""
+        parts = (self.blocks[name] for name in block.children if name in self.blocks)
+        return any(self._held(one) for one in (block, *parts))
 
-
-class Garbled(ValueError):
-    """A probe's output that cannot be what the script prints."""
+    def _held(self, block: Block) -> bool:
+        return bool(block.holders or self.mounts_of(block) or self.swap_on(block))
 
 
 def host_facts(text: str) -> HostFacts:
     """Read what HOST_SCRIPT printed. Raises Garbled when its end is missing."""
-    rows = list(_rows(text))
-    if not rows or rows[-1][0] != "end":
-        raise Garbled("the machine's answer is cut short or is not an answer at all")
     facts: dict[str, list[list[str]]] = {}
-    for key, *values in rows:
+    for key, *values in figures.fields(text):
         facts.setdefault(key, []).append(values)
     return HostFacts(
         kernel=_one(facts, "kernel"),
         machine_id=_one(facts, "machine-id"),
         boot_id=_one(facts, "boot-id"),
-        uid=int(_one(facts, "uid") or -1),
-        bounding=int(_one(facts, "bounding") or "0", 16),
+        uid=_number(_one(facts, "uid"), -1),
+        bounding=int(_one(facts, "bounding")[:16] or "0", 16),
         tools={row[0]: row[1] for row in facts.get("tool", ()) if len(row) > 1},
         blocks=_blocks(facts),
         mounts=tuple(_mounts(facts.get("mount", ()))),
-        available=int(_one(facts, "available") or 0) * 1024,
+        available=_number(_one(facts, "available"), 0) * 1024,
         swaps=tuple(_swaps(facts.get("swap", ()))),
-        resting={row[0]: int(row[1]) for row in facts.get("resting", ()) if len(row) > 1},
+        resting={row[0]: _priority(row[1]) for row in facts.get("resting", ()) if len(row) > 1},
         sessions=tuple(Session(*row[:5]) for row in facts.get("session", ()) if len(row) > 3),
         controllers=tuple(_controllers(facts)),
         btrfs=_grouped(facts.get("btrfs", ())),
         aliases={row[0]: row[1] for row in facts.get("alias", ()) if len(row) > 1},
     )
-
-
-def _rows(text: str) -> Iterator[list[str]]:
-    for line in text.split("\n"):
-        if line:
-            yield line.removesuffix("\t").split("\t")
 
 
 def _one(facts: Mapping[str, list[list[str]]], key: str) -> str:
@@ -197,10 +188,10 @@ def _one(facts: Mapping[str, list[list[str]]], key: str) -> str:
 
 
 def _grouped(rows: Sequence[Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    groups: dict[str, tuple[str, ...]] = {}
+    groups: dict[str, list[str]] = {}
     for key, value in (row[:2] for row in rows if len(row) > 1):
-        groups[key] = (*groups.get(key, ()), value)
-    return groups
+        groups.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in groups.items()}
 
 
 def _blocks(facts: Mapping[str, list[list[str]]]) -> dict[str, Block]:
@@ -220,7 +211,7 @@ def _blocks(facts: Mapping[str, list[list[str]]]) -> dict[str, Block]:
         found[name] = Block(
             name=name,
             dev=dev,
-            size=int(sectors) * 512,
+            size=figures.sectors(sectors),
             read_only=got["ro"] == "1",
             partition=_number(got["partition"]),
             start=_number(got["start"]),
@@ -246,9 +237,12 @@ _ATTRIBUTES = (
 
 
 def _controllers(facts: Mapping[str, list[list[str]]]) -> Iterator[Controller]:
+    paths: dict[str, dict[str, str]] = {}
+    for row in facts.get("namespace", ()):
+        if len(row) > 2:
+            paths.setdefault(row[0], {})[row[2].strip()] = row[1]
     for name, nqn, state in (row[:3] for row in facts.get("nvme", ()) if len(row) > 2):
-        paths = (row for row in facts.get("namespace", ()) if len(row) > 2 and row[0] == name)
-        yield Controller(name, nqn, state, {row[2].strip(): row[1] for row in paths})
+        yield Controller(name, nqn, state, paths.get(name, {}))
 
 
 def _swaps(rows: Sequence[Sequence[str]]) -> Iterator[Swap]:
@@ -256,17 +250,31 @@ def _swaps(rows: Sequence[Sequence[str]]) -> Iterator[Swap]:
     for row in rows[1:]:
         words = "\t".join(row).split()
         if len(words) > 4 and words[2].isdigit() and words[3].isdigit():
-            size, used = int(words[2]) * 1024, int(words[3]) * 1024
-            yield Swap(_unescape(words[0]), size, used, int(words[4]))
+            size, used = (figures.number(word, "swap", most=_KIBS) * 1024 for word in words[2:4])
+            yield Swap(_unescape(words[0]), size, used, _priority(words[4]))
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
+_KIBS = LARGEST // 1024
+
+
+def _priority(text: str) -> int:
+    """Of swap space; those below zero are the kernel's own choice (swapon(8))."""
+    number = figures.number(text.removeprefix("-"), "a priority", most=1 << 31)
+    return -number if text.startswith("-") else number
+
+
+@overload
+def _number(text: str | None) -> int | None: ...
+@overload
+def _number(text: str | None, default: int) -> int: ...
+def _number(text: str | None, default: int | None = None) -> int | None:
+    """A number, where the kernel shows one."""
+    return figures.number(text, "a number") if text and text.isdigit() else default
 
 
 def _mounts(rows: Sequence[Sequence[str]]) -> Iterator[Mount]:
     for row in rows:
-        front, _, back = row[0].partition(" - ")
+        front, _, back = "\t".join(row).partition(" - ")
         fields, tail = front.split(" "), back.split(" ")
         if len(fields) < 6 or len(tail) < 3:
             continue

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from extendctl import names, readings
+from extendctl import figures, readings, told
 from extendctl.host import Question
 from extendctl.nvmet_probe import NVMET_SCRIPT, Namespace
 from extendctl.nvmet_probe import namespaces as read_namespaces
 from extendctl.probe import HostFacts, host_facts
 from extendctl.probe_script import HOST_SCRIPT
+from extendctl.size import Size
 from extendctl.target_probe import TARGET_SCRIPT, TargetFacts, target_facts
 from extendctl.transport import Result
 
@@ -34,17 +35,45 @@ def namespaces() -> Question[tuple[Namespace, ...]]:
 
 
 def sysfs(*paths: str) -> Question[tuple[str, ...]]:
-    """The one-line contents of files under /sys, in order."""
-    for path in paths:
-        names.path(path, "a file under /sys")
-        if not path.startswith("/sys/"):
-            raise ValueError(f"not under /sys: {path}")
-    return Question(("cat", *paths), readings.lines)
+    """The one-line contents of files under /sys, in order; what `size` holds is in bytes.
+
+    Raises Refused for a path that is none; a machine has given the names in it.
+    """
+    return Question(("cat", *map(_sysfs, paths)), lambda result: _each(paths, result))
 
 
-def page_size() -> Question[int]:
+def _sysfs(path: str) -> str:
+    if not told.path(path, "a file under /sys").startswith("/sys/"):
+        raise told.strange(path, "a file under /sys")
+    return path
+
+
+def _each(paths: Sequence[str], result: Result) -> tuple[str, ...]:
+    found = readings.lines(result)
+    if len(found) != len(paths):
+        raise ValueError(f"{len(found)} lines from {len(paths)} files")
+    pairs = zip(paths, found, strict=True)
+    return tuple(
+        str(figures.sectors(line)) if path.endswith("/size") else line for path, line in pairs
+    )
+
+
+def backstore(store: str) -> Question[tuple[str, Size]]:
+    """Of a fileio backstore of LIO's, by its directory: the unit serial, and the bytes served."""
+    files = (_sysfs(f"{store}/wwn/vpd_unit_serial"), _sysfs(f"{store}/info"))
+    return Question(("cat", *files), _backstore)
+
+
+def _backstore(result: Result) -> tuple[str, Size]:
+    serial, *info = readings.lines(result)
+    words = " ".join(info).split()
+    size = figures.number(words[words.index("Size:") + 1], "Size")
+    return serial.rpartition(":")[2].strip(), size
+
+
+def page_size() -> Question[Size]:
     """Bytes of a page of memory, in which swap space is counted."""
-    return Question(("getconf", "PAGESIZE"), lambda result: readings.numbers(result)[0])
+    return Question(("getconf", "PAGESIZE"), readings.page_size)
 
 
 def version(tool: str) -> Question[tuple[str, ...]]:

@@ -1,12 +1,11 @@
 """Read what the storage tools print, as frozen data; recorded outputs test them all."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from extendctl.size import Size, round_down
+from extendctl import figures
+from extendctl.size import LARGEST, Size, round_down
 from extendctl.transport import Result
 
 
@@ -69,21 +68,14 @@ VGS_COLUMNS = ",".join(_VG_FIELDS)
 
 def logical_volumes(result: Result) -> dict[str, LogicalVolume]:
     """`lvs --reportformat json` with LVS_COLUMNS, by name; of several segments the last counts."""
-    rows = _report(result, "lv")
+    rows = figures.report(result.stdout, "lv")
     return {row["lv_name"].strip("[]"): _logical_volume(row) for row in rows}
 
 
 def volume_groups(result: Result) -> dict[str, VolumeGroup]:
     """`vgs --reportformat json` with VGS_COLUMNS, by name."""
-    return {row["vg_name"]: _volume_group(row) for row in _report(result, "vg")}
-
-
-def _report(result: Result, section: str) -> list[dict[str, str]]:
-    document = json.loads(result.stdout)
-    rows: list[dict[str, str]] = []
-    for report in document["report"]:
-        rows.extend(report.get(section, ()))
-    return rows
+    rows = figures.report(result.stdout, "vg")
+    return {row["vg_name"]: _volume_group(row) for row in rows}
 
 
 def _logical_volume(row: Mapping[str, str]) -> LogicalVolume:
@@ -92,13 +84,13 @@ def _logical_volume(row: Mapping[str, str]) -> LogicalVolume:
     return LogicalVolume(
         name=row["lv_name"].strip("[]"),
         uuid=uuid,
-        size=_bytes(row["lv_size"]),
+        size=_bytes(row, "lv_size"),
         attr=row["lv_attr"],
         segtype=row["segtype"],
-        stripes=max(1, int(row["stripes"] or 1)),
+        stripes=max(1, figures.number(row["stripes"] or 1, "stripes")),
         pool=row["pool_lv"].strip("[]"),
-        data_percent=_percent(row["data_percent"]),
-        metadata_percent=_percent(row["metadata_percent"]),
+        data_percent=figures.percent(row["data_percent"], "data_percent"),
+        metadata_percent=figures.percent(row["metadata_percent"], "metadata_percent"),
         dev=f"{row['lv_kernel_major']}:{row['lv_kernel_minor']}",
         dm_uuid="LVM-" + (group.uuid + uuid).replace("-", ""),
         group=group,
@@ -109,28 +101,15 @@ def _volume_group(row: Mapping[str, str]) -> VolumeGroup:
     return VolumeGroup(
         name=row["vg_name"],
         uuid=row["vg_uuid"],
-        size=_bytes(row["vg_size"]),
-        free=_bytes(row["vg_free"]),
-        extent=_positive(_bytes(row["vg_extent_size"]), "vg_extent_size"),
+        size=_bytes(row, "vg_size"),
+        free=_bytes(row, "vg_free"),
+        extent=_bytes(row, "vg_extent_size", 1),
         attr=row["vg_attr"],
     )
 
 
-def _bytes(text: str) -> Size:
-    size = int(text.removesuffix("B"))
-    if size < 0:
-        raise ValueError(f"a negative size: {text!r}")
-    return size
-
-
-def _positive(number: int, what: str) -> int:
-    if number <= 0:
-        raise ValueError(f"{what} must be greater than zero: {number}")
-    return number
-
-
-def _percent(text: str) -> float | None:
-    return float(text) if text else None
+def _bytes(row: Mapping[str, str], column: str, least: Size = 0) -> Size:
+    return figures.number(row[column].removesuffix("B"), column, least)
 
 
 _SPARE = 50  # blocks that resize2fs wants in a last group beyond its tables
@@ -191,14 +170,23 @@ def _is_power(number: int, base: int) -> bool:
 def ext4(result: Result) -> Ext4:
     """`dumpe2fs -h`."""
     values = dict(re.findall(r"^([A-Z][^:\n]*):[ \t]*(.*)$", result.stdout, re.MULTILINE))
+
+    def count(name: str, least: int = 0, most: int = LARGEST) -> int:
+        return figures.number(values[name], name, least, most)
+
+    block_size = count("Block size", 1)
     return Ext4(
-        blocks=int(values["Block count"]),
-        block_size=_positive(int(values["Block size"]), "Block size"),
-        first_block=int(values["First block"]),
-        blocks_per_group=_positive(int(values["Blocks per group"]), "Blocks per group"),
-        inode_blocks_per_group=int(values["Inode blocks per group"]),
-        reserved_gdt=int(values.get("Reserved GDT blocks", 0)),
-        descriptor_size=int(values.get("Group descriptor size", 32)),
+        blocks=count("Block count", most=LARGEST // block_size),
+        block_size=block_size,
+        first_block=count("First block"),
+        blocks_per_group=count("Blocks per group", 1),
+        inode_blocks_per_group=count("Inode blocks per group"),
+        reserved_gdt=count("Reserved GDT blocks") if "Reserved GDT blocks" in values else 0,
+        descriptor_size=(
+            count("Group descriptor size", 1, block_size)
+            if "Group descriptor size" in values
+            else 32
+        ),
         state=values["Filesystem state"].strip(),
         features=frozenset(values.get("Filesystem features", "").split()),
     )
@@ -235,11 +223,12 @@ def xfs(result: Result) -> Xfs:
     device = re.search(r"^meta-data=(\S+)", result.stdout, re.MULTILINE)
     if data is None or group is None or device is None:
         raise ValueError("no data section in what xfs_info printed")
+    block_size = figures.number(data[1], "bsize", 1)
     return Xfs(
         device[1],
-        _positive(int(data[1]), "bsize"),
-        int(data[2]),
-        _positive(int(group[1]), "agsize"),
+        block_size,
+        figures.number(data[2], "blocks", most=LARGEST // block_size),
+        figures.number(group[1], "agsize", 1),
     )
 
 
@@ -248,7 +237,10 @@ def btrfs_devices(result: Result) -> dict[str, tuple[int, Size]]:
     rows = re.findall(r"devid\s+(\d+) size (\d+) used \d+ path (.+)$", result.stdout, re.MULTILINE)
     if not rows:
         raise ValueError("no devid in what btrfs printed")
-    return {path.strip(): (int(devid), int(size)) for devid, size, path in rows}
+    return {
+        path.strip(): (figures.number(devid, "devid"), figures.number(size, "size"))
+        for devid, size, path in rows
+    }
 
 
 def blkid(result: Result) -> dict[str, str]:
@@ -265,19 +257,33 @@ def blkid(result: Result) -> dict[str, str]:
 
 def saved_sizes(result: Result) -> dict[str, Size]:
     """LIO's saveconfig.json, or several after another: fileio backstores' bytes by name."""
-    decoder, text, found = json.JSONDecoder(), result.stdout.strip(), {}
-    while text:
-        saved, end = decoder.raw_decode(text)
-        text = text[end:].strip()
-        for store in saved.get("storage_objects", ()):
+    found = {}
+    for saved in figures.documents(result.stdout):
+        for one in figures.rows(figures.section(saved).get("storage_objects", [])):
+            store = figures.section(one)
             if store.get("plugin") == "fileio" and store.get("size"):
-                found[str(store["name"])] = int(store["size"])
+                found[str(store["name"])] = figures.number(store["size"], "size")
     return found
 
 
-def numbers(result: Result) -> tuple[int, ...]:
-    """One whole number to a line."""
-    return tuple(int(line) for line in result.stdout.split())
+def file_size(result: Result) -> tuple[Size, str]:
+    r"""`stat --format '%s\n%F'`: a file's bytes and its type."""
+    size, kind = result.stdout.splitlines()
+    return figures.number(size, "a file's size"), kind.strip()
+
+
+def filesystem_space(result: Result) -> tuple[Size, int, int]:
+    r"""`stat --file-system --format '%S\n%b\n%a'`: bytes of a block, blocks, free blocks."""
+    block, total, free = result.stdout.split()
+    size = figures.number(block, "a block's size", 1)
+    most = LARGEST // size
+    blocks = figures.number(total, "blocks", most=most)
+    return size, blocks, figures.number(free, "free blocks", most=most)
+
+
+def page_size(result: Result) -> Size:
+    """`getconf PAGESIZE`, in bytes."""
+    return figures.number(result.stdout.strip(), "the size of a page", 512)
 
 
 def lines(result: Result) -> tuple[str, ...]:
@@ -288,8 +294,3 @@ def lines(result: Result) -> tuple[str, ...]:
 def status(result: Result) -> int:
     """Only the exit status."""
     return result.status
-
-
-def document(result: Result) -> Any:  # noqa: ANN401 - JSON is anything
-    """A JSON document."""
-    return json.loads(result.stdout)

@@ -1,9 +1,10 @@
 """Ask a machine, in one unprivileged command, what its LIO target serves, from configfs."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from extendctl.probe import Garbled
+from extendctl import figures
 
 CONFIGFS = "/sys/kernel/config/target"
 
@@ -93,32 +94,35 @@ class TargetFacts:
 
 def target_facts(text: str) -> TargetFacts:
     """Read what TARGET_SCRIPT printed. Raises Garbled when its end is missing."""
-    rows = [line.removesuffix("\t").split("\t") for line in text.split("\n") if line]
-    if not rows or rows[-1][0] != "end":
-        raise Garbled("the machine's answer is cut short or is not an answer at all")
-    luns = dict(_luns(rows))
+    rows = [row for row in figures.fields(text) if len(row) > 1]
+    luns = _luns(rows)
+    paths, enabled = _column(rows, "udev_path"), _column(rows, "enable")
+    info, portals = _several(rows, "info"), _several(rows, "portal")
     return TargetFacts(
-        stores=tuple(_store(rows, id_, luns) for id_ in _column(rows, "serial")),
+        stores=tuple(
+            _store(id_, serial, paths.get(id_, ""), enabled.get(id_, ""), info.get(id_, ()), luns)
+            for id_, serial in _column(rows, "serial").items()
+        ),
         groups={row[1]: row[2:] == ["1"] for row in rows if row[0] == "group"},
-        portals=_several(rows, "portal"),
+        portals={group: tuple(map(_portal, some)) for group, some in portals.items()},
         acls=_several(rows, "acl"),
     )
 
 
 def _several(rows: list[list[str]], key: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for row in rows:
         if row[0] == key and len(row) > 2:
-            found[row[1]] = (*found.get(row[1], ()), row[2])
-    return found
+            found.setdefault(row[1], []).append(row[2])
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def _column(rows: list[list[str]], key: str) -> dict[str, str]:
     return {row[1]: row[2] if len(row) > 2 else "" for row in rows if row[0] == key}
 
 
-def _luns(rows: list[list[str]]) -> Iterator[tuple[str, tuple[Lun, ...]]]:
-    found: dict[str, tuple[Lun, ...]] = {}
+def _luns(rows: list[list[str]]) -> dict[str, tuple[Lun, ...]]:
+    found: dict[str, list[Lun]] = {}
     for row in rows:
         if row[0] != "lun" or len(row) < 3:
             continue
@@ -126,20 +130,28 @@ def _luns(rows: list[list[str]]) -> Iterator[tuple[str, tuple[Lun, ...]]]:
         parts = place.split("/")
         if len(parts) != 5 or "/core/" not in f"/{store}":
             continue
-        lun = Lun(parts[0], int(parts[1].removeprefix("tpgt_")), int(parts[3][len("lun_") :]))
-        id_ = f"/{store}".rpartition("/core/")[2]
-        found[id_] = (*found.get(id_, ()), lun)
-    yield from found.items()
+        group = figures.number(parts[1].removeprefix("tpgt_"), "a portal group")
+        lun = Lun(parts[0], group, figures.number(parts[3].removeprefix("lun_"), "a LUN"))
+        found.setdefault(f"/{store}".rpartition("/core/")[2], []).append(lun)
+    return {id_: tuple(several) for id_, several in found.items()}
 
 
-def _store(rows: list[list[str]], id_: str, luns: Mapping[str, tuple[Lun, ...]]) -> Backstore:
-    info = " ".join(row[2] for row in rows if row[0] == "info" and row[1] == id_ and len(row) > 2)
-    words = info.split()
+def _store(  # noqa: PLR0913, PLR0917 - what the probe has of a backstore
+    id_: str,
+    serial: str,
+    path: str,
+    enabled: str,
+    info: Sequence[str],
+    luns: Mapping[str, tuple[Lun, ...]],
+) -> Backstore:
+    if not re.fullmatch(r"[a-z]+_[0-9]+/[^/]+", id_):
+        raise figures.Garbled(f"not the name of a backstore: {id_[:40]!r}")
+    words = " ".join(info).split()
     return Backstore(
         id=id_,
-        serial=_column(rows, "serial")[id_].rpartition(":")[2].strip(),
-        udev_path=_column(rows, "udev_path").get(id_, ""),
-        enabled=_column(rows, "enable").get(id_) == "1",
+        serial=serial.rpartition(":")[2].strip(),
+        udev_path=path,
+        enabled=enabled == "1",
         dev=_dev(words),
         declared=_after(words, "Size:"),
         luns=luns.get(id_, ()),
@@ -149,8 +161,14 @@ def _store(rows: list[list[str]], id_: str, luns: Mapping[str, tuple[Lun, ...]])
 def _after(words: list[str], label: str) -> int | None:
     for place, word in enumerate(words[:-1]):
         if word == label and words[place + 1].isdigit():
-            return int(words[place + 1])
+            return figures.number(words[place + 1], label)
     return None
+
+
+def _portal(text: str) -> str:
+    """`ADDRESS:PORT`, as the kernel names its directory."""
+    address, _, port = text.rpartition(":")
+    return f"{address}:{figures.number(port, 'a port', 1, 65535)}"
 
 
 def _dev(words: list[str]) -> str | None:

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from extendctl.size import MIB, Size, round_down
+from extendctl import figures
+from extendctl.size import LARGEST, MIB, Size, round_down
 from extendctl.transport import Result
 
 
@@ -42,13 +43,13 @@ def targets(result: Result) -> tuple[TgtLun, ...]:
             continue
         initiators = tuple(re.findall(r"^ +Initiator: (\S+)", section, re.MULTILINE))
         for lun in re.split(r"^ +LUN: ", section, flags=re.MULTILINE)[1:]:
-            one = _lun(int(head[1]), head[2], lun, initiators)
+            one = _lun(figures.number(head[1], "tid"), head[2], lun, initiators)
             found += [] if one is None else [one]
     return tuple(found)
 
 
 def _lun(target: int, iqn: str, text: str, initiators: tuple[str, ...]) -> TgtLun | None:
-    number = int(text.split(maxsplit=1)[0])
+    number = figures.number(text.split(maxsplit=1)[0], "LUN")
     values = dict(re.findall(r"^ +([A-Z][^:\n]*): (.*)$", text, re.MULTILINE))
     path = values.get("Backing store path", "None").strip()
     if path == "None":
@@ -58,7 +59,7 @@ def _lun(target: int, iqn: str, text: str, initiators: tuple[str, ...]) -> TgtLu
         iqn=iqn,
         number=number,
         path=path,
-        megabytes=int(values["Size"].split()[0]),
+        megabytes=figures.number(values["Size"].split()[0], "Size", most=LARGEST // 1_000_000),
         backing=values["Backing store type"].strip(),
         online=values["Online"].strip() == "Yes",
         locked=values.get("Prevent removal", "No").strip() == "Yes",

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from extendctl import readings
+from extendctl.figures import Garbled
 from extendctl.host import Question, why
-from extendctl.probe import Block, Garbled, HostFacts
+from extendctl.probe import Block, HostFacts
 from extendctl.size import MIB, round_down
 from extendctl.target_probe import TargetFacts
 from extendctl.transport import Result

@@ -7,9 +7,9 @@ import pytest
 from extendctl.backends.tgt import TgtLayer
 from extendctl.compute.linux import LinuxCompute
 from extendctl.errors import Refused
+from extendctl.figures import Garbled
 from extendctl.model import GrowOptions, Identity
 from extendctl.nvmet_probe import Namespace, namespaces
-from extendctl.probe import Garbled
 from extendctl.size import GIB, MIB
 from extendctl.stack import Layer, grow, pauses, walk
 from extendctl.tgt_readings import megabytes, probable, targets

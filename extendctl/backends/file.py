@@ -65,7 +65,7 @@ def measure(machine: Host, path: str) -> Size:
     if kind not in {"regular file", "regular empty file"}:
         message = f"{path} on {machine.name} is a {kind}, not a regular file"
         raise Refused((Fault("obstacle", message, "", machine.name),))
-    return int(size)
+    return size
 
 
 def space(machine: Host, directory: str) -> tuple[Size, Size, Size]:

@@ -55,13 +55,10 @@ class FileioLayer:
     def live(self) -> Size:
         """The size that is served now. Refused when the backstore is another one by now."""
         store = f"{CONFIGFS}/core/{self.store}"
-        serial, *info = self.machine.ask(
-            questions.sysfs(f"{store}/wwn/vpd_unit_serial", f"{store}/info")
-        )
-        if serial.rpartition(":")[2].strip() != self.serial:
+        serial, size = self.machine.ask(questions.backstore(store))
+        if serial != self.serial:
             raise Refused((lio.another_serial(self.store, self.host),))
-        words = " ".join(info).split()
-        return int(words[words.index("Size:") + 1])
+        return size
 
     def saved(self) -> Size | None:
         """The size that the next start of the target will give it, None when it is not saved."""

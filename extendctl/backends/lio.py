@@ -59,12 +59,12 @@ class LunLayer:
     def measure(self) -> Size:
         """The size of the device that the target has open, its serial and device verified."""
         store = f"{CONFIGFS}/core/{self.store}"
-        serial, sectors = self.machine.ask(
+        serial, size = self.machine.ask(
             questions.sysfs(f"{store}/wwn/vpd_unit_serial", f"/sys/dev/block/{self.dev}/size")
         )
         if serial.rpartition(":")[2].strip() != self.serial:
             raise Refused((another_serial(self.store, self.host),))
-        return int(sectors) * 512
+        return int(size)
 
     def room(self, below: Size) -> Size:
         return below

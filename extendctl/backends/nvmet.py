@@ -57,7 +57,7 @@ class NamespaceLayer:
     def measure(self) -> Size:
         """The size of the device that the target serves, its path and names verified."""
         place = f"{CONFIGFS}/{self.nqn}/namespaces/{self.number}"
-        path, uuid, nguid, sectors = self.machine.ask(
+        path, uuid, nguid, size = self.machine.ask(
             questions.sysfs(
                 f"{place}/device_path",
                 f"{place}/device_uuid",
@@ -69,7 +69,7 @@ class NamespaceLayer:
         if (now.path, now.wwid) != (self.path, self.wwid):
             message = f"{self.name} on {self.host} is {now.wwid} on {now.path} now"
             raise Refused((Fault("obstacle", message, "look who re-created it", self.host),))
-        return int(sectors) * 512
+        return int(size)
 
     def room(self, below: Size) -> Size:
         return below

@@ -67,8 +67,8 @@ class TgtLayer:
         raise Refused((self._no(message, "look who changed the target, then try again"),))
 
     def measure(self) -> Size:
-        (sectors,) = self.machine.ask(questions.sysfs(f"/sys/dev/block/{self.dev}/size"))
-        size, shown = int(sectors) * 512, self.look().megabytes
+        (answer,) = self.machine.ask(questions.sysfs(f"/sys/dev/block/{self.dev}/size"))
+        size, shown = int(answer), self.look().megabytes
         return size if megabytes(size) == shown else probable(shown)
 
     def room(self, below: Size) -> Size:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from extendctl import phrasebook
 from extendctl.compute import lvm
@@ -12,6 +13,7 @@ from extendctl.compute.partition import PartitionLayer
 from extendctl.compute.site import Site
 from extendctl.compute.stuck import StuckLayer
 from extendctl.compute.swap import SwapLayer
+from extendctl.errors import Fault, Refused
 from extendctl.probe import Block, HostFacts
 from extendctl.stack import Layer, Obstacle, Skipped
 
@@ -26,7 +28,14 @@ _NEVER = {
 
 
 def climb(site: Site, block: Block) -> Iterator[Found]:
-    """What stands on a device, lowest first, up to what nothing stands on."""
+    """What stands on a device, lowest first, up to what nothing stands on.
+
+    Raises Refused when a device stands on itself, as a machine may say and no kernel allows.
+    """
+    if block.name in site.beneath:
+        message = f"{block.path} on {site.machine.name} stands on itself, as the machine says"
+        raise Refused((Fault("obstacle", message, "look at `lsblk` there", site.machine.name),))
+    site = replace(site, beneath=site.beneath | {block.name})
     mounts = site.facts.mounts_of(block)
     if mounts:
         yield from mounted(site, block, mounts)
@@ -51,7 +60,7 @@ def number_of(part: Block) -> int:
     """A partition's number: the kernel's, or the one in its mapping's UUID (`part1-mpath-...`)."""
     if part.partition is not None:
         return part.partition
-    match = re.match(r"part(\d+)-", part.dm_uuid or "")
+    match = re.match(r"part([0-9]{1,9})-", part.dm_uuid or "")
     return int(match[1]) if match else 0
 
 

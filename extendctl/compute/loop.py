@@ -32,13 +32,13 @@ class LoopLayer(OnHost):
 
     def measure(self) -> Size:
         block = f"/sys/block/{self.device}"
-        file, count = self.machine.ask(
+        file, size = self.machine.ask(
             questions.sysfs(f"{block}/loop/backing_file", f"{block}/size")
         )
         if file != self.file:
             message = f"{self.name} on {self.host} stands on {file} now, not on {self.file}"
             raise Refused((self.no(message, "run the command again"),))
-        return int(count) * 512
+        return int(size)
 
     def room(self, below: Size) -> Size:
         return round_down(below - self.offset, 512)

@@ -40,11 +40,11 @@ class LuksLayer(OnHost):
 
     def measure(self) -> Size:
         block = f"/sys/block/{self.block}"
-        uuid, count = self.machine.ask(questions.sysfs(f"{block}/dm/uuid", f"{block}/size"))
+        uuid, size = self.machine.ask(questions.sysfs(f"{block}/dm/uuid", f"{block}/size"))
         if uuid != self.uuid:
             message = f"{self.block} on {self.host} is no longer the mapping {self.map}"
             raise Refused((self.no(message, "run the command again"),))
-        return int(count) * 512
+        return int(size)
 
     def room(self, below: Size) -> Size:
         status = self.status()

@@ -49,7 +49,7 @@ class NvmeLayer(OnHost):
                 message = f"{place} on {self.host} is no longer {self.wwid} but {wwid}"
                 hint = "its name has passed to another namespace; run the command again"
                 raise Refused((self.no(message, hint),))
-        return dict(zip(places, (int(count) * 512 for count in answers[1::2]), strict=True))
+        return dict(zip(places, (int(size) for size in answers[1::2]), strict=True))
 
     def measure(self) -> Size:
         return min(self.sizes().values())

@@ -1,5 +1,6 @@
 """The last partition of a disk, in its table and in the kernel's eyes."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -51,11 +52,11 @@ class PartitionLayer(OnHost):
     def kernel(self) -> Size:
         """What the kernel gives to whoever stands on it."""
         block = f"/sys/class/block/{self.part.name}"
-        dev, count = self.machine.ask(questions.sysfs(f"{block}/dev", f"{block}/size"))
+        dev, size = self.machine.ask(questions.sysfs(f"{block}/dev", f"{block}/size"))
         if dev != self.part.dev:
             message = f"{self.part.name} on {self.host} has become another device"
             raise Refused((self.no(message, "run the command again"),))
-        return int(count) * 512
+        return int(size)
 
     def room(self, below: Size) -> Size:
         """All up to the end; but less than a MiB there is what tools leave when they align."""
@@ -107,10 +108,8 @@ class PartitionLayer(OnHost):
 
 
 def _number(node: str) -> int:
-    digits = ""
-    while node[-1:].isdigit():
-        digits, node = node[-1] + digits, node[:-1]
-    return int(digits or 0)
+    digits = re.search(r"[0-9]{1,9}$", node)
+    return 0 if digits is None else int(digits[0])
 
 
 def _delimiter(layer: PartitionLayer) -> str:

@@ -44,7 +44,7 @@ class PathLayer(OnHost):
                         "its name has passed to another disk; run the command again",
                     ),
                 ))  # fmt: skip
-        sizes = (int(count) * 512 for count in answers[1::2])
+        sizes = (int(size) for size in answers[1::2])
         return dict(zip(self.devices, sizes, strict=True))
 
     def measure(self) -> Size:

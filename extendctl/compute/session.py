@@ -34,7 +34,7 @@ class SessionPathLayer(PathLayer):
         for device, iqn in zip(self.devices, answers[::2], strict=True):
             if iqn != self.wwid.rpartition(",")[0]:
                 raise Refused((self._passed(device),))
-        sizes = (int(count) * 512 for count in answers[1::2])
+        sizes = (int(size) for size in answers[1::2])
         return dict(zip(self.devices, sizes, strict=True))
 
     def _passed(self, device: str) -> Fault:

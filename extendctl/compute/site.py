@@ -21,6 +21,7 @@ class Site:
     facts: HostFacts
     identity: Identity
     options: GrowOptions
+    beneath: frozenset[str] = frozenset()  # devices that have been climbed already
 
     @property
     def anchor(self) -> str:
@@ -55,4 +56,4 @@ class OnHost:
 def sectors(machine: Host, *names: str) -> Sequence[Size]:
     """The kernel's view of block devices, in bytes."""
     paths = [f"/sys/class/block/{name}/size" for name in names]
-    return [int(count) * 512 for count in machine.ask(questions.sysfs(*paths))]
+    return [int(size) for size in machine.ask(questions.sysfs(*paths))]

@@ -34,10 +34,10 @@ class StuckLayer(OnHost):
 
     def measure(self) -> Size:
         node = f"/sys/class/block/{self.block.name}"
-        dev, count = self.machine.ask(questions.sysfs(f"{node}/dev", f"{node}/size"))
+        dev, size = self.machine.ask(questions.sysfs(f"{node}/dev", f"{node}/size"))
         if dev != self.block.dev:
             raise Refused((self.no(f"{self.name} on {self.host} has become another device"),))
-        return int(count) * 512
+        return int(size)
 
     def room(self, below: Size) -> Size:
         return self.measure() + max(0, below - self.beneath.size)

@@ -49,6 +49,13 @@ def asker() -> Asker:
     return Asker(owner.user, sudo_user, frozenset(groups))
 
 
+def user_of(host: HostConfig) -> str:
+    """Who runs commands on a host: `root`, or who has to become root there."""
+    if host.transport == "local":
+        return "root" if os.geteuid() == 0 else me().user
+    return host.user or me().user
+
+
 @dataclass
 class Lines:
     """One line to each machine, made when it is first needed, shared by everything after."""
@@ -63,10 +70,7 @@ class Lines:
         if settings is None:
             known = ", ".join(sorted(self.config.hosts)) or "none"
             raise ConfigError(f"there is no host {name!r} in the configuration; known: {known}")
-        line = self._line(settings)
-        if settings.transport == "local":
-            return Host(settings, line, is_root=os.geteuid() == 0)
-        return Host(settings, line, is_root=(settings.user or me().user) == "root")
+        return Host(settings, self._line(settings), is_root=user_of(settings) == "root")
 
     def _line(self, settings: HostConfig) -> Transport:
         with self._lock:

@@ -18,6 +18,11 @@ CHANNELS = 4  # sshd's MaxSessions is 10 and not ours alone
 GRACE = 10.0  # seconds beyond the remote `timeout` before the line itself is given up
 
 
+def limited(argv: Sequence[str], seconds: float) -> tuple[str, ...]:
+    """Argv behind a clean environment (sshd may drop variables, hence `env`) and a time limit."""
+    return ("env", "LC_ALL=C", PATH, "timeout", "-k", "5", f"{seconds:.15g}", *argv)
+
+
 @dataclass(frozen=True, slots=True)
 class Question(Generic[T]):
     """A command that only looks, with the parser of its answer. Memoised by all but the parser."""
@@ -143,13 +148,8 @@ class Host:
             self._watcher.after(self.name, deed, result)
 
     def dressed(self, argv: Sequence[str], *, root: bool, seconds: float = 0.0) -> tuple[str, ...]:
-        """Argv as it travels: sudo first, then a clean environment and a time limit.
-
-        An unprivileged `timeout` could not end a root process, hence the order; sshd may drop
-        variables, hence `env`.
-        """
-        limit = f"{max(self.config.command_timeout, seconds):.15g}"
-        words = ("env", "LC_ALL=C", PATH, "timeout", "-k", "5", limit, *argv)
+        """Argv as it travels: sudo first, as an unprivileged `timeout` could not end root's."""
+        words = limited(argv, max(self.config.command_timeout, seconds))
         return ("sudo", "-n", *words) if root and self.uses_sudo else words
 
     @property

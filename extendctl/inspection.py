@@ -18,9 +18,11 @@ from extendctl.model import PoolUsage
 from extendctl.policy import Asker, Decision
 from extendctl.size import Size, SizeRequest
 
+Deeds = Mapping[str, tuple[tuple[Deed, ...], tuple[str, ...]]]
+
 # What a host would do to grow each kind, on a device that need not be there: it is only asked
 # whether the tool is there and root may run it. And the tools that have to look first.
-_DEEDS: Mapping[str, tuple[tuple[Deed, ...], tuple[str, ...]]] = {
+_DEEDS: Deeds = {
     "lv": ((phrasebook.extend_lv("vg", "lv", 4 << 20),), ("lvs",)),
     "file": ((phrasebook.extend_file("/srv/file", 4096),), ("stat",)),
     "lun": ((phrasebook.save_target(),), ()),
@@ -39,6 +41,18 @@ _DEEDS: Mapping[str, tuple[tuple[Deed, ...], tuple[str, ...]]] = {
     "xfs": ((phrasebook.grow_xfs("/mnt"),), ("xfs_info",)),
     "btrfs": ((phrasebook.grow_btrfs(1, "/mnt"),), ()),
 }
+
+
+def _deeds(config: Config, host: str) -> Deeds:
+    """The same for one host, with its own groups and directories: sudo may allow no others."""
+    backends = [one for one in config.backends.values() if one.host == host]
+    groups = dict.fromkeys(one.volume_group for one in backends if one.volume_group)
+    places = dict.fromkeys(one.directory.rstrip("/") for one in backends if one.directory)
+    known: dict[str, tuple[Deed, ...]] = {
+        "lv": tuple(phrasebook.extend_lv(group, "lv", 4 << 20) for group in groups),
+        "file": tuple(phrasebook.extend_file(f"{place}/file", 4096) for place in places),
+    }
+    return {kind: (known.get(kind) or deeds, tools) for kind, (deeds, tools) in _DEEDS.items()}
 
 
 def named(kind: str, name: str, known: Mapping[str, object]) -> None:
@@ -103,11 +117,13 @@ def check_hosts(
     """Look at hosts side by side. Raises Refused for a name that the configuration lacks."""
     for name in names:
         named("host", name, config.hosts)
-    return side_by_side(lambda name: _host(config.hosts[name], machine), names)
+    return side_by_side(
+        lambda name: _host(config.hosts[name], machine, _deeds(config, name)), names
+    )
 
 
-def _host(config: HostConfig, machine: Callable[[str], Host]) -> HostReport:
-    found = attempt(lambda: _answering(config, machine(config.name)))
+def _host(config: HostConfig, machine: Callable[[str], Host], deeds: Deeds) -> HostReport:
+    found = attempt(lambda: _answering(config, machine(config.name), deeds))
     if isinstance(found, HostReport):
         return found
     refused = "refused" if found.fault.code == "host-key" else ""
@@ -116,9 +132,9 @@ def _host(config: HostConfig, machine: Callable[[str], Host]) -> HostReport:
     )  # fmt: skip
 
 
-def _answering(config: HostConfig, machine: Host) -> HostReport:
+def _answering(config: HostConfig, machine: Host, deeds: Deeds) -> HostReport:
     facts = machine.ask(questions.facts())
-    hindered = {kind: tuple(_hindered(machine, kind)) for kind in _DEEDS}
+    hindered = {kind: tuple(_hindered(machine, kind, *deeds[kind])) for kind in deeds}
     sudo = _sudo(machine, hindered)
     return HostReport(
         host=config.name,
@@ -145,8 +161,9 @@ def _tools(machine: Host, paths: Mapping[str, str]) -> dict[str, Tool]:
     return found
 
 
-def _hindered(machine: Host, kind: str) -> Iterator[Fault]:
-    deeds, readers = _DEEDS[kind]
+def _hindered(
+    machine: Host, kind: str, deeds: Sequence[Deed], readers: Sequence[str]
+) -> Iterator[Fault]:
     for tool in readers:
         yield from _missing(machine, tool)
     if kind == "ext4" and not machine.ask(questions.facts()).bounding & CAP_SYS_RESOURCE:

@@ -147,6 +147,7 @@ BAD: dict[tuple[str, ...], tuple[Sequence[str], int, str]] = {
     ("config", "schema"): (("--nonsense",), 2, "usage"),
     ("host", "list"): (("--config", "/nowhere.yaml"), 2, "config"),
     ("host", "check"): (("nowhere",), 3, "not-found"),
+    ("host", "sudoers"): (("nowhere",), 3, "not-found"),
     ("backend", "list"): (("too many",), 2, "usage"),
     ("backend", "show"): (("nowhere",), 3, "not-found"),
     ("volume", "create"): (("vol2", "--backend", "file", "--size", "1M"), 3, "not-found"),

@@ -27,7 +27,7 @@ FLOORS: tuple[str, ...] = (
     "__init__ size errors names told shell model stack",
     f"{CONFIG} {STATE} {MACHINE}",
     "policy backends.* compute.*",
-    "journal inventory inspection extension extension.* extension_*",
+    "journal inventory inspection sudoers sudo_patterns extension extension.* extension_*",
     "app console page views views_*",
     "cli cli.* __main__",
 )
@@ -40,7 +40,7 @@ SAME_FLOOR: dict[str, str] = {
     MACHINE: f"config {MACHINE}",
     "backends.*": "backends.*",
     "compute.*": "compute.*",
-    "journal inventory inspection extension extension.* extension_*": "*",
+    "journal inventory inspection sudoers sudo_patterns extension extension.* extension_*": "*",
     "app": "console",
     "console views views_*": "page views views_data",
     "cli.* cli __main__": "*",

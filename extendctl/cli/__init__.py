@@ -21,6 +21,7 @@ _HOST = Group(
     entries={
         "list": Entry("extendctl.cli.host:listing", "List the hosts."),
         "check": Entry("extendctl.cli.host:check", "See what each host can and cannot grow."),
+        "sudoers": Entry("extendctl.cli.host:sudoers", "Print the least sudo has to allow."),
     },
 )
 

@@ -4,6 +4,8 @@ import click
 
 from extendctl.cli.command import command
 from extendctl.cli.session import Answer, Session
+from extendctl.errors import Usage
+from extendctl.page import Line
 
 
 @command("list", example="extendctl host list", statuses=(0, 1, 2))
@@ -36,3 +38,38 @@ def check(session: Session, names: tuple[str, ...]) -> Answer:
     data = [one.as_dict() for one in reports]
     page = views_site.unwell(errors)
     return Answer(data, lambda: views_site.host_checks(reports), page, status)
+
+
+@command(
+    "sudoers",
+    example="extendctl host sudoers web1\nextendctl host sudoers web1 --layer path --layer ext4",
+    statuses=(0, 1, 2, 3),
+)
+@click.argument("name", metavar="HOST")
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="KIND",
+    help="Only what such a layer needs on the host; can be repeated.  [default: every kind, or "
+    "none where the host only serves volumes to others]",
+)
+@click.pass_obj
+def sudoers(session: Session, name: str, layers: tuple[str, ...]) -> Answer:
+    """Print a sudoers file with no more than the program may run as root on a host.
+
+    It follows from the configuration alone; the host is not asked. It needs sudo 1.9.10 or newer.
+    Kinds: loop, path, nvme, multipath, partition, luks, pv, guest-lv, ext4, xfs, btrfs, swap.
+    """
+    settings = session.settings()
+    from extendctl import inspection, sudoers as least  # noqa: I001 - not the command of this name
+    from extendctl.app import user_of
+
+    inspection.named("host", name, settings.hosts)
+    for layer in layers:
+        if layer not in least.COMPUTE:
+            known = ", ".join(least.COMPUTE)
+            raise Usage(f"there is no layer {layer!r} on a host", hint=f"known: {known}")
+    host = settings.hosts[name]
+    found = least.sudoers(settings, host, user_of(host), layers)
+    return Answer(found.as_dict(), lambda: [Line(one, raw=True) for one in found.text.splitlines()])

@@ -1,0 +1,105 @@
+"""A real sudo with the printed file: it runs what the program says, and nothing beside it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from extendctl.sudoers import sudoers
+from tests import phrases
+from tests.live.limited_user import LimitedUser
+from tests.live.place import MIB, Place
+from tests.live.ssh_place import SshPlace
+from tests.live.writing import Writer
+from tests.sshd import Sshd
+
+
+@pytest.fixture(scope="module")
+def user() -> Iterator[LimitedUser]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a user")
+    missing = [tool for tool in ("sudo", "visudo", "useradd") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"missing here: {', '.join(missing)} (Debian: sudo, passwd)")
+    with LimitedUser() as user:
+        yield user
+
+
+@pytest.fixture(scope="module")
+def limited(user: LimitedUser) -> LimitedUser:
+    site = phrases.site(user.name)
+    user.may(sudoers(site, site.hosts["box"], user.name).text)
+    return user
+
+
+@pytest.mark.parametrize("name", phrases.SAID)
+def test_sudo_allows_what_the_program_says_and_no_neighbour(
+    limited: LimitedUser, name: str
+) -> None:
+    said = phrases.said()
+    calls = [words for call, words in said.items() if call.startswith(f"{name}(")]
+    assert [one for one in calls if not limited.allowed(one)] == []
+    wrong = [one for one in phrases.neighbours(calls[-1]) if one not in said.values()]
+    assert [one for one in wrong if limited.allowed(one)] == []
+
+
+def test_sudo_runs_the_one_and_not_the_other(limited: LimitedUser, tmp_path: Path) -> None:
+    done = limited.sudo(*phrases.sent(("stat", "--file-system", "--format", "%S\n%b\n%a", "/")))
+    assert done.returncode == 0
+    assert len(done.stdout.split()) == 3
+    file = tmp_path / "planted"
+    for words in (("touch", str(file)), ("tee", str(file)), ("sh", "-c", f"touch {file}")):
+        refused = limited.sudo(*phrases.sent(words))
+        assert refused.returncode == 1
+        assert "password is required" in refused.stderr
+    assert not file.exists()
+    assert limited.sudo("id").returncode == 1
+
+
+class LimitedPlace(SshPlace):
+    """The same machine over SSH, as a user who has the file that the program prints for it."""
+
+    def __init__(self, top: Path, sshd: Sshd, user: LimitedUser) -> None:
+        super().__init__(top, sshd)
+        sshd.top.chmod(0o711)  # sshd reads the authorized keys as the user
+        config = top / "config.yaml"
+        text = config.read_text()
+        config.write_text(text.replace("user: root, become: none", f"user: {user.name}"))
+        user.may(self.call("host", "sudoers", self.host)["text"])
+
+
+@pytest.fixture
+def place(home: Path, sshd: Sshd, user: LimitedUser) -> Iterator[Place]:
+    place = LimitedPlace(home, sshd, user)
+    try:
+        yield place
+    finally:
+        place.clean()
+
+
+@pytest.mark.parametrize("kind", ["xfs", "btrfs"])
+def test_a_mounted_filesystem_grows_with_no_more_power_than_that(place: Place, kind: str) -> None:
+    volume = place.mounted("vol1", kind)
+    writer = Writer(place, volume)
+    result = place.extend("vol1", "384M")
+    assert (result["outcome"], result["status"]) == ("done", "in-use")
+    assert {one["outcome"] for one in result["layers"]} == {"grown"}
+    assert volume.sizes[:2] == (384 * MIB, 384 * MIB)
+    assert writer.stop_and_verify() > 10
+    (seen,) = place.call("host", "check", place.host)
+    assert seen["sudo"] == "allowed"
+    assert seen["can"]
+
+
+def test_what_sudo_does_not_allow_is_an_obstacle_before_anything_is_touched(
+    place: Place, user: LimitedUser
+) -> None:
+    volume = place.mounted("vol1", "xfs")
+    before = volume.sizes
+    text = place.call("host", "sudoers", place.host)["text"]
+    user.may("".join(one for one in text.splitlines(keepends=True) if "xfs_growfs" not in one))
+    error = place.extend("vol1", "384M", status=3)["error"]
+    assert "may not run xfs_growfs" in error["message"]
+    assert volume.sizes == before

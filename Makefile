@@ -15,6 +15,9 @@ STAMP := $(VENV)/installed-from-lock
 PACKAGES := qemu-system-x86 qemu-utils mmdebstrap openssh-server openssh-client sudo \
 	xfsprogs btrfs-progs e2fsprogs util-linux postgresql
 
+# Tests without machines share the cores; those with machines need them one after the other.
+ALONGSIDE := -n auto --dist worksteal
+
 # In CI nothing may be skipped: a test that could not run is a test that failed.
 ifeq ($(CI),true)
 export EXTENDCTL_REQUIRE_LAB := 1
@@ -65,8 +68,8 @@ lint: venv ## ruff check, ruff format --check, mypy --strict
 	$(VENV)/bin/mypy --strict
 
 .PHONY: unit
-unit: venv ## the tests that need no machines, but for the long ones, in about a minute
-	$(PY) -m pytest -q -m 'not lab and not live and not long'
+unit: venv ## the tests that need no machines, but for the long ones, in under a minute
+	$(PY) -m pytest -q $(ALONGSIDE) -m 'not lab and not live and not long'
 
 .PHONY: live
 live: venv ## the tests on this machine's loop devices (root)
@@ -82,7 +85,8 @@ lab-down: venv ## stop them
 
 .PHONY: test
 test: packages venv lint ## install what is missing, lint, all tests but `tall`, the lab from nothing
-	$(PY) -m pytest --ignore-glob='*/lab/test_tall_*.py' --ignore-glob='*/lab/test_targets.py'
+	$(PY) -m pytest $(ALONGSIDE) -m 'not lab and not live'
+	$(PY) -m pytest -m 'lab or live' --ignore-glob='*/lab/test_tall_*.py' --ignore-glob='*/lab/test_targets.py'
 
 .PHONY: tall
 tall: packages venv ## the lab's tallest stacks and their faults, as long again as the rest of the lab

@@ -15,6 +15,13 @@ T = TypeVar("T")
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CHANNELS = 4  # sshd's MaxSessions is 10 and not ours alone
+OUTLIVING = ("sh", "-c", 'trap "" HUP PIPE; exec "$@"', "sh")
+"""What a deed travels in: signals that are ignored stay so in the command that takes sh's place.
+
+sshd closes both outputs of a command whose line is lost, and signal(7)'s SIGPIPE would then end it
+at its next word, in the middle of a change. The text is fixed, and runs before sudo, as the user.
+"""
+
 GRACE = 10.0  # seconds beyond the remote `timeout` before the line itself is given up
 
 
@@ -165,6 +172,8 @@ class Host:
     def _run(self, command: Question[Any] | Deed) -> Result:
         seconds = max(self.config.command_timeout, command.seconds)
         words = self.dressed(command.argv, root=command.root, seconds=seconds)
+        if isinstance(command, Deed):
+            words = (*OUTLIVING, *words)
         return self._line.run(words, command.stdin, seconds + GRACE)
 
     def _glance(self, question: Question[Any]) -> None:

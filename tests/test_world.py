@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from extendctl.errors import NotNow, OutcomeUnknown, Unreachable
-from extendctl.host import PATH, Host
+from extendctl.host import OUTLIVING, PATH, Host
 from extendctl.phrasebook import extend_lv, grow_ext4, logical_volumes
 from extendctl.size import GIB, MIB
 from extendctl.stack import ToolFailed, grow, walk
 from extendctl.transport import LineLost, Result
 from tests.world import World, WorldTransport, changes
+from tests.world.machine import undress
 from tests.world.site import ATTACHED, Site, iscsi_ext4, iscsi_striped
 
 DRESS = ("env", "LC_ALL=C", PATH, "timeout", "-k", "5", "180")
@@ -21,6 +22,8 @@ DRESS = ("env", "LC_ALL=C", PATH, "timeout", "-k", "5", "180")
 
 def say(site: Site, machine: str, *words: str, root: bool = True, stdin: bytes = b"") -> Result:
     argv = (*(("sudo", "-n") if root else ()), *DRESS, *words)
+    if undress(argv).deed:
+        argv = (*OUTLIVING, *argv)
     return WorldTransport(site.world, machine).run(argv, stdin)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from extendctl.host import OUTLIVING
 from tests.world import (
     crypt,
     files,
@@ -60,6 +61,7 @@ class Undressed:
     asks_sudo: bool = False  # `sudo -l`: whether, not do
     limit: float | None = None
     clean: bool = False
+    outlives: bool = False  # the line's end
 
     @property
     def tool(self) -> str:
@@ -77,10 +79,12 @@ class Undressed:
 
 
 def undress(argv: Sequence[str]) -> Undressed:
-    """Take off `sudo -n [-l]`, `env NAME=VALUE` and `timeout -k 5 N`, in whatever order."""
+    """Take off OUTLIVING, `sudo -n [-l]`, `env NAME=VALUE` and `timeout -k 5 N`, in any order."""
     found, rest = Undressed(()), list(argv)
     while rest:
-        if rest[:2] == ["sudo", "-n"]:
+        if tuple(rest[: len(OUTLIVING)]) == OUTLIVING:
+            found, rest = replace(found, outlives=True), rest[len(OUTLIVING) :]
+        elif rest[:2] == ["sudo", "-n"]:
             asks = rest[2:3] == ["-l"]
             found = replace(found, sudo=True, asks_sudo=found.asks_sudo or asks)
             rest = rest[3:] if asks else rest[2:]
@@ -103,6 +107,7 @@ def run(state: State, name: str, user: str, argv: Sequence[str], stdin: bytes) -
     bare = undress(argv)
     assert bare.clean, f"no clean environment around {bare.argv!r}: {argv!r}"
     assert bare.limit is not None, f"no time limit around {bare.argv!r}: {argv!r}"
+    assert bare.outlives == bare.deed, f"deeds, and no questions, outlive their line: {argv!r}"
     machine = state.machines[name]
     missing = _missing(machine.tools, argv, bare)
     if missing is not None:
@@ -118,9 +123,11 @@ def run(state: State, name: str, user: str, argv: Sequence[str], stdin: bytes) -
 def _missing(tools: Sequence[str], argv: Sequence[str], bare: Undressed) -> Answer | None:
     """What the shell or `timeout` says of a program that is not there."""
     if bare.sudo and "sudo" not in tools:
-        inside = argv[0] != "sudo"
+        inside = "env" in argv[: argv.index("sudo")]
         words = "timeout: failed to run command 'sudo': No such file or directory"
-        return Answer(127, "", said(words if inside else "bash: line 1: sudo: command not found"))
+        speaker = "sh: 1: exec" if bare.outlives else "bash: line 1"
+        outside = f"{speaker}: sudo: " + ("not found" if bare.outlives else "command not found")
+        return Answer(127, "", said(words if inside else outside))
     if "timeout" not in tools:
         return Answer(127, "", said("env: 'timeout': No such file or directory"))
     if bare.asks_sudo or bare.tool in tools or bare.tool in ALWAYS:

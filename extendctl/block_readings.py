@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from extendctl import figures
+from extendctl.errors import quoted
 from extendctl.size import LARGEST, Size
 from extendctl.transport import Result
 
@@ -249,7 +250,7 @@ def mapping(result: Result) -> CryptMapping:
     values = dict(re.findall(r"^[ \t]+([a-z][a-z ]*):[ \t]+(.*)$", result.stdout, re.MULTILINE))
     sectors = re.match(r"(\d+)(?: sectors| \[512-byte units\])?", values["offset"])
     if sectors is None:
-        raise ValueError(f"no offset in {values['offset']!r}")
+        raise ValueError(f"no offset in {quoted(values['offset'])}")
     return CryptMapping(
         type=values["type"].strip(),
         device=values["device"].strip(),

@@ -63,6 +63,15 @@ class Fault:
         return {"code": self.code, "message": self.message, "hint": self.hint, "host": self.host}
 
 
+_ROOM = 80  # characters of what was given that a message has room for
+
+
+def quoted(value: object) -> str:
+    """What was given, between quotes and with its escapes, as far as a message has room for it."""
+    text = repr(value[:_ROOM] if isinstance(value, str) else value)
+    return text if len(str(value)) <= _ROOM else f"{text[:_ROOM]}..."
+
+
 def first(faults: Iterable[Fault]) -> Fault:
     """The fault that names the result: the first in the order in which things are checked."""
     return min(faults, key=lambda fault: _ORDER[fault.code])

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
+from extendctl.errors import quoted
 from extendctl.size import LARGEST, Size
 
 SECTOR: Size = 512
@@ -16,7 +17,6 @@ class Garbled(ValueError):
 
 
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
-_SHOWN = 40  # characters of a wrong value that a message has room for
 _LONGEST = 64 * 1024  # characters of a line; sysfs gives a page at most, mountinfo a few of them
 
 
@@ -29,9 +29,9 @@ def number(value: object, what: str, least: int = 0, most: int = LARGEST) -> int
     if isinstance(value, str) and _DIGITS.fullmatch(value.strip(" \t\n")):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Garbled(f"{what} is not a whole number: {_shown(value)}")
+        raise Garbled(f"{what} is not a whole number: {quoted(value)}")
     if not least <= value <= most:
-        raise Garbled(f"{what} cannot be {_shown(value)}")
+        raise Garbled(f"{what} cannot be {quoted(value)}")
     return value
 
 
@@ -46,7 +46,7 @@ def percent(text: str, what: str) -> float | None:
         return None
     share = float(text)
     if not math.isfinite(share) or not 0 <= share <= 100:
-        raise Garbled(f"{what} cannot be {_shown(text)}")
+        raise Garbled(f"{what} cannot be {quoted(text)}")
     return share
 
 
@@ -84,14 +84,14 @@ def table(value: object, key: str) -> Mapping[str, object]:
 def section(value: object) -> Mapping[str, object]:
     """A JSON object. Raises Garbled for another kind of value."""
     if not isinstance(value, dict):
-        raise Garbled(f"a section is missing; there is {_shown(value)}")
+        raise Garbled(f"a section is missing; there is {quoted(value)}")
     return value
 
 
 def rows(value: object) -> list[object]:
     """A JSON array. Raises Garbled for another kind of value."""
     if not isinstance(value, list):
-        raise Garbled(f"a list is missing; there is {_shown(value)}")
+        raise Garbled(f"a list is missing; there is {quoted(value)}")
     return value
 
 
@@ -108,7 +108,7 @@ def report(text: str, kind: str) -> Iterator[Mapping[str, str]]:
 def _texts(row: Mapping[str, object]) -> Mapping[str, str]:
     found = {key: value for key, value in row.items() if isinstance(value, str)}
     if len(found) < len(row) or any("\0" in value for value in found.values()):
-        raise Garbled(f"a row that is not all text: {_shown(row)}")
+        raise Garbled(f"a row that is not all text: {quoted(row)}")
     return found
 
 
@@ -127,8 +127,3 @@ def fields(text: str) -> list[list[str]]:
 
 def _no_number(word: str) -> object:
     raise Garbled(f"{word} is not a number")
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

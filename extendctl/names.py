@@ -3,7 +3,7 @@
 import re
 from pathlib import PurePosixPath
 
-from extendctl.errors import Usage
+from extendctl.errors import Usage, quoted
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 _LVM = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,126}", re.ASCII)
@@ -15,7 +15,7 @@ def name(text: str, what: str) -> str:
     """Check what a volume, host or backend is called. Raises Usage, with the allowed letters."""
     if not _NAME.fullmatch(text):
         raise Usage(
-            f"{text!r} is not a valid {what} name",
+            f"{quoted(text)} is not a valid {what} name",
             hint="letters, digits, '_', '.' and '-', not beginning with '.' or '-', 255 at most",
         )
     return text
@@ -25,7 +25,7 @@ def lvm(text: str, what: str) -> str:
     """A volume group's or logical volume's name, in the letters that LVM takes. Raises Usage."""
     if not _LVM.fullmatch(text) or text in {".", ".."}:
         raise Usage(
-            f"{text!r} is not a valid {what} name",
+            f"{quoted(text)} is not a valid {what} name",
             hint="lvm(8): letters, digits, '+', '_', '.' and '-', not beginning with '-'",
         )
     return text
@@ -34,14 +34,15 @@ def lvm(text: str, what: str) -> str:
 def device(text: str) -> str:
     """A kernel's name of a block device, such as `sdb` or `dm-3`. Raises Usage."""
     if not _KERNEL.fullmatch(text) or ".." in text:
-        raise Usage(f"{text!r} is not the name of a block device")
+        raise Usage(f"{quoted(text)} is not the name of a block device")
     return text
 
 
 def iqn(text: str) -> str:
     """An iSCSI name (RFC 3720, 3.2.6.3). Raises Usage."""
     if not _IQN.fullmatch(text) or len(text) > 223:
-        raise Usage(f"{text!r} is not an iSCSI qualified name", hint="iqn.2026-11.com.example:web1")
+        message = f"{quoted(text)} is not an iSCSI qualified name"
+        raise Usage(message, hint="iqn.2026-11.com.example:web1")
     return text
 
 
@@ -49,12 +50,13 @@ def path(text: str, what: str) -> str:
     """An absolute path without `..` and without what cannot be printed. Raises Usage."""
     pure = PurePosixPath(text)
     if not pure.is_absolute() or ".." in pure.parts or not text.isprintable():
-        raise Usage(f"{text!r} is not a usable path for {what}", hint="write an absolute path")
+        message = f"{quoted(text)} is not a usable path for {what}"
+        raise Usage(message, hint="write an absolute path, without `..` or control characters")
     return text
 
 
 def filename(text: str) -> str:
     """The name of a file directly in a directory. Raises Usage."""
     if "/" in text or text in {"", ".", ".."} or text.startswith("-") or not text.isprintable():
-        raise Usage(f"{text!r} is not the name of a file in the backend's directory")
+        raise Usage(f"{quoted(text)} is not the name of a file in the backend's directory")
     return text

@@ -83,8 +83,8 @@ class Session:
     @property
     def lun(self) -> int:
         """The number by which the target knows it; -1 when it was not told."""
-        number = _number(self.place.rpartition(":")[2])
-        return -1 if number is None else number
+        number = re.search(r":([0-9]{1,9})$", self.place)
+        return -1 if number is None else int(number[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def host_facts(text: str) -> HostFacts:
         machine_id=_one(facts, "machine-id"),
         boot_id=_one(facts, "boot-id"),
         uid=_number(_one(facts, "uid"), -1),
-        bounding=int(_one(facts, "bounding")[:16] or "0", 16),
+        bounding=_bits(_one(facts, "bounding")),
         tools={row[0]: row[1] for row in facts.get("tool", ()) if len(row) > 1},
         blocks=_blocks(facts),
         mounts=tuple(_mounts(facts.get("mount", ()))),
@@ -252,6 +252,11 @@ def _swaps(rows: Sequence[Sequence[str]]) -> Iterator[Swap]:
         if len(words) > 4 and words[2].isdigit() and words[3].isdigit():
             size, used = (figures.number(word, "swap", most=_KIBS) * 1024 for word in words[2:4])
             yield Swap(_unescape(words[0]), size, used, _priority(words[4]))
+
+
+def _bits(text: str) -> int:
+    """A set of capabilities in hexadecimal digits; none where the kernel shows none."""
+    return int(text, 16) if re.fullmatch(r"[0-9a-f]{1,16}", text) else 0
 
 
 _KIBS = LARGEST // 1024

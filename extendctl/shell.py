@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from extendctl.errors import Usage
+from extendctl.errors import Usage, quoted
 
 
 def render(argv: Sequence[str]) -> str:
@@ -16,5 +16,5 @@ def render(argv: Sequence[str]) -> str:
         raise Usage("an empty command cannot be run")
     for word in argv:
         if "\0" in word:
-            raise Usage(f"a NUL byte cannot be passed in an argument: {word!r}")
+            raise Usage(f"a NUL byte cannot be passed in an argument: {quoted(word)}")
     return shlex.join(argv)

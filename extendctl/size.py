@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
 
-from extendctl.errors import Usage
+from extendctl.errors import Usage, quoted
 
 Size = int
 """A number of bytes."""
@@ -14,6 +16,7 @@ LARGEST: Size = (1 << 63) - GIB  # what a signed loff_t can address, and room to
 
 _UNITS = {"": GIB, "K": KIB, "M": MIB, "G": GIB, "T": TIB, "P": 1 << 50, "E": 1 << 60}
 _SIZE = re.compile(r"(\+?)([0-9]+(?:\.[0-9]+)?)(%|[A-Za-z]*)", re.ASCII)
+_LONGEST = 64  # characters; no number of bytes that means something needs as many
 _FORMS = "write 20 or 20G (GiB), 512M, 2T, +5G or +10%"
 
 
@@ -38,23 +41,22 @@ class SizeRequest:
         if self.growth is not None:
             grown = now + self.growth
         else:
-            share = Decimal(now) * (self.percent or Decimal(0)) / 100
-            grown = now + int(share.to_integral_value(ROUND_CEILING))
+            grown = now + ceil(Fraction(now) * Fraction(self.percent or 0) / 100)
         return _checked(grown, self.text)
 
 
 def parse(text: str) -> SizeRequest:
     """Read `20`, `20G`, `20GiB`, `512M`, `2T`, `+5G` or `+10%`. Raises Usage with the reason."""
     match = _SIZE.fullmatch(text)
-    if match is None:
-        raise Usage(f"{text!r} is not a size", hint=_FORMS)
+    if match is None or len(text) > _LONGEST:
+        raise Usage(f"{quoted(text)} is not a size", hint=_FORMS)
     sign, digits, unit = match.groups()
     number = Decimal(digits)
     if number == 0:
-        raise Usage(f"{text!r}: a size must be greater than zero", hint=_FORMS)
+        raise Usage(f"{quoted(text)}: a size must be greater than zero", hint=_FORMS)
     if unit == "%":
         return _percent(text, sign, number)
-    size = _checked(_whole(text, number * _multiplier(text, digits, unit)), text)
+    size = _checked(_whole(text, Fraction(number) * _multiplier(text, digits, unit)), text)
     return SizeRequest(text, growth=size) if sign else SizeRequest(text, total=size)
 
 
@@ -62,13 +64,15 @@ def parse_total(text: str) -> Size:
     """Read an absolute size, as limits and `volume create` take it. Raises Usage."""
     request = parse(text)
     if request.total is None:
-        raise Usage(f"{text!r}: a total is wanted here, not growth", hint="write 20G, not +20G")
+        message = f"{quoted(text)}: a total is wanted here, not growth"
+        raise Usage(message, hint="write 20G, not +20G")
     return request.total
 
 
 def _percent(text: str, sign: str, number: Decimal) -> SizeRequest:
     if not sign:
-        raise Usage(f"{text!r}: a percentage is growth and needs a '+'", hint=f"write +{text}")
+        message = f"{quoted(text)}: a percentage is growth and needs a '+'"
+        raise Usage(message, hint=f"write +{text}")
     return SizeRequest(text, percent=number)
 
 
@@ -79,29 +83,29 @@ def _multiplier(text: str, digits: str, unit: str) -> int:
     stem = letters.removesuffix("IB") if len(letters) == 3 else letters
     stem = stem.removesuffix("I") if len(stem) == 2 else stem
     if stem not in _UNITS:
-        raise Usage(f"{text!r}: unknown unit {unit!r}", hint=_FORMS)
+        raise Usage(f"{quoted(text)}: unknown unit {quoted(unit)}", hint=_FORMS)
     return _UNITS[stem]
 
 
 def _ambiguous(text: str, digits: str, prefix: str) -> str:
     power = " KMGTPE".index(prefix)
-    decimal = int(Decimal(digits) * 1000**power)
-    binary = int(Decimal(digits) * 1024**power)
+    decimal = int(Fraction(digits) * 1000**power)
+    binary = int(Fraction(digits) * 1024**power)
     return (
-        f"{text!r} is ambiguous: {digits} {prefix}B is {decimal} bytes, "
+        f"{quoted(text)} is ambiguous: {digits} {prefix}B is {decimal} bytes, "
         f"{digits} {prefix}iB is {binary} bytes"
     )
 
 
-def _whole(text: str, value: Decimal) -> Size:
-    if value != value.to_integral_value():
-        raise Usage(f"{text!r} is not a whole number of bytes", hint=_FORMS)
+def _whole(text: str, value: Fraction) -> Size:
+    if value.denominator != 1:
+        raise Usage(f"{quoted(text)} is not a whole number of bytes", hint=_FORMS)
     return int(value)
 
 
 def _checked(size: Size, text: str) -> Size:
     if size > LARGEST:
-        raise Usage(f"{text!r} is larger than a block device can be (8 EiB)", hint=_FORMS)
+        raise Usage(f"{quoted(text)} is larger than a block device can be (8 EiB)", hint=_FORMS)
     return size
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from extendctl import figures
+from extendctl.errors import quoted
 
 CONFIGFS = "/sys/kernel/config/target"
 
@@ -145,7 +146,7 @@ def _store(  # noqa: PLR0913, PLR0917 - what the probe has of a backstore
     luns: Mapping[str, tuple[Lun, ...]],
 ) -> Backstore:
     if not re.fullmatch(r"[a-z]+_[0-9]+/[^/]+", id_):
-        raise figures.Garbled(f"not the name of a backstore: {id_[:40]!r}")
+        raise figures.Garbled(f"not the name of a backstore: {quoted(id_)}")
     words = " ".join(info).split()
     return Backstore(
         id=id_,

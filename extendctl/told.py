@@ -5,7 +5,7 @@ that is wrong: what is raised here is Refused.
 """
 
 from extendctl import names
-from extendctl.errors import Fault, Refused, Usage
+from extendctl.errors import Fault, Refused, Usage, quoted
 
 
 def lvm(text: str, what: str) -> str:
@@ -42,7 +42,7 @@ def path(text: str, what: str) -> str:
 
 def strange(text: str, what: str) -> Refused:
     """The refusal of what no command may have in it."""
-    return Refused((Fault("obstacle", f"{text!r} is not {what}", _LOOK),))
+    return Refused((Fault("obstacle", f"{quoted(text)} is not {what}", _LOOK),))
 
 
 def _refused(error: Usage) -> Refused:

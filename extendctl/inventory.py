@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from extendctl import compute, names
-from extendctl.errors import ExtendctlError, Fault, Refused
-from extendctl.extension.means import Desk, Means, attempt, side_by_side
-from extendctl.model import Attachment, GrowOptions, Volume
+from extendctl import compute, lookout, names
+from extendctl.compute.sight import Sight
+from extendctl.errors import ExtendctlError, Fault, Refused, not_found
+from extendctl.extension.means import Desk, Means, attempt
+from extendctl.model import Attachment, GrowOptions, Identity, Volume
 from extendctl.size import Size
 from extendctl.stack import Stack, Trunk
 
@@ -71,27 +72,28 @@ def attach(means: Means, name: str, place: Place) -> Attachment:
     return _attach(means, volume, place, _seen(desk, volume, place, _trunk(desk, volume)))
 
 
-def discover(means: Means, name: str) -> list[Attachment]:
+def discover(means: Means, name: str) -> tuple[list[Attachment], dict[str, ExtendctlError]]:
     """Attach a volume on every configured host that sees it and does not have it yet.
 
-    Raises the first host's error when a host could not be asked: "don't know" is not "no".
+    Gives what was attached, and the hosts that could not be asked with their errors: "don't know"
+    is not "no". Raises Refused when no host can see the volume, or one sees it by several names.
     """
     volume = means.store.volume(name)
     desk = means.desk(name)
-    trunk = _trunk(desk, volume)
-    known = {one.host for one in volume.attachments}
-    hosts = [host for host in means.config.hosts if host not in known]
-    found = side_by_side(
-        lambda host: attempt(lambda: _seen(desk, volume, Place(host), trunk)), hosts
+    identity = _identity(volume, _trunk(desk, volume))
+    home = means.config.backends[volume.backend].host
+    view = lookout.look(desk, home, [identity])
+    missing = view.missing(identity, volume.attachments)
+    attached = {one.host for one in volume.attachments}
+    lost = {host: error for host, error in view.lost.items() if host not in attached}
+    return [attach_seen(means, name, one) for one in missing], lost
+
+
+def attach_seen(means: Means, name: str, seen: Sight) -> Attachment:
+    """Write down that a host has a volume. Raises Refused when that is known, Busy."""
+    return means.store.attach(
+        name, seen.host, device=seen.device, mountpoint=seen.mountpoint, size=seen.size
     )
-    made = []
-    for host, stack in zip(hosts, found, strict=True):
-        if isinstance(stack, Stack):
-            made.append(_attach(means, volume, Place(host), stack))
-    for stack in found:
-        if isinstance(stack, ExtendctlError) and stack.fault.code != "not-found":
-            raise stack
-    return made
 
 
 def detach(means: Means, name: str, place: Place, *, any_compute: bool = False) -> Attachment:
@@ -104,14 +106,27 @@ def _trunk(desk: Desk, volume: Volume) -> Trunk:
     return desk.backend(volume.backend).trunk(volume.source, volume.identity)
 
 
+def _identity(volume: Volume, trunk: Trunk) -> Identity:
+    """How hosts know a volume. Raises Refused when none can, or when it has two names."""
+    if trunk.identity is not None:
+        return trunk.identity
+    if trunk.obstacles:
+        raise Refused(trunk.obstacles)
+    message = f"{volume.name} is served by no target, so that no host can see it"
+    hint = f"export {trunk.source} on {trunk.layers[0].host} first"
+    raise not_found(message, hint)
+
+
 def _seen(desk: Desk, volume: Volume, place: Place, trunk: Trunk) -> Stack:
-    if trunk.identity is None:
-        message = f"{volume.name} is served by no target, so that no host can see it"
-        hint = f"export {trunk.source} on {trunk.layers[0].host} first"
-        raise Refused((*trunk.obstacles, Fault("not-found", message, hint)))
+    identity = _identity(volume, trunk)
     wanted = Attachment(0, place.host, place.compute, place.domain, place.server)
     machine = desk.machine(place.host)
-    return compute.build(wanted, machine).stack(trunk.identity, GrowOptions())
+    home = desk.machine(desk.means.config.backends[volume.backend].host)
+    if lookout.elsewhere(identity, home, machine):
+        message = f"{volume.name} is on {home.name}, and served by no target: "
+        message += f"{machine.name}, which is another machine, cannot see it"
+        raise not_found(message, f"only {home.name} can use a volume of this backend")
+    return compute.build(wanted, machine).stack(identity, GrowOptions())
 
 
 def _attach(means: Means, volume: Volume, place: Place, stack: Stack) -> Attachment:

@@ -135,11 +135,11 @@ def file_size(path: str) -> Question[tuple[Size, str]]:
     )
 
 
-def directory(path: str) -> Question[tuple[str, ...]]:
-    """Sizes and names of the regular files directly in a directory: `size name` to a line."""
-    which = ("-maxdepth", "1", "-type", "f", "-printf", "%s %f\\n")
+def directory(path: str) -> Question[dict[str, Size]]:
+    """The regular files directly in a directory: bytes by name."""
+    which = ("-maxdepth", "1", "-type", "f", "-printf", "%s %f\\0")
     words = ("find", told.path(path, "a directory"), *which)
-    return Question(words, readings.lines, root=True)
+    return Question(words, readings.files, root=True)
 
 
 def filesystem_space(path: str) -> Question[tuple[Size, int, int]]:

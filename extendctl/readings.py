@@ -28,6 +28,7 @@ class LogicalVolume:
     dev: str  # major:minor, "-1:-1" when inactive
     dm_uuid: str
     group: "VolumeGroup"
+    hidden: bool = False  # lvs shows it in brackets: LVM keeps it for itself
 
     @property
     def unit(self) -> Size:
@@ -94,6 +95,7 @@ def _logical_volume(row: Mapping[str, str]) -> LogicalVolume:
         dev=f"{row['lv_kernel_major']}:{row['lv_kernel_minor']}",
         dm_uuid="LVM-" + (group.uuid + uuid).replace("-", ""),
         group=group,
+        hidden=row["lv_name"].startswith("["),
     )
 
 
@@ -289,6 +291,12 @@ def page_size(result: Result) -> Size:
 def lines(result: Result) -> tuple[str, ...]:
     """The lines, without surrounding space."""
     return tuple(line.strip() for line in result.stdout.splitlines())
+
+
+def files(result: Result) -> dict[str, Size]:
+    """`size name`, each ended by a NUL, which no name can contain: bytes by name."""
+    rows = (row.partition(" ") for row in result.stdout.split("\0") if row)
+    return {name: figures.number(size, "a file's size") for size, _, name in rows}
 
 
 def status(result: Result) -> int:

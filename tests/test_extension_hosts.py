@@ -13,6 +13,7 @@ from extendctl.model import LayerOutcome, Outcome
 from tests.extending import (
     GOAL,
     VOLUME,
+    Make,
     Stage,
     begin,
     code,
@@ -22,7 +23,15 @@ from tests.extending import (
     untrue,
 )
 from tests.world import build, changes
-from tests.world.site import POINT, iscsi_ext4, iscsi_xfs, shared
+from tests.world.site import (
+    POINT,
+    file_loop_xfs,
+    iscsi_ext4,
+    iscsi_xfs,
+    local_lvm,
+    shared,
+    unexported,
+)
 from tests.world.state import GIB
 
 
@@ -243,18 +252,61 @@ def test_who_does_not_see_the_volume_is_not_attached(tmp_path: Path) -> None:
 def test_who_sees_it_is_discovered(tmp_path: Path) -> None:
     """Every host that sees it and is not known yet; a second look finds nothing new."""
     stage = begin(shared(), tmp_path, attached=False)
-    made = inventory.discover(stage.means(), VOLUME)
-    assert [one.host for one in made] == ["web1", "web2"]
-    assert inventory.discover(stage.means(), VOLUME) == []
+    made, lost = inventory.discover(stage.means(), VOLUME)
+    assert ([one.host for one in made], lost) == (["web1", "web2"], {})
+    assert inventory.discover(stage.means(), VOLUME) == ([], {})
+    assert stage.world.deeds() == []
 
 
 def test_who_could_not_be_asked_is_not_taken_for_a_no(tmp_path: Path) -> None:
-    """An unreachable host ends the discovery with its error; those that answered are attached."""
+    """An unreachable host is told with its error; those that answered are attached."""
     stage = begin(shared(), tmp_path, attached=False)
     stage.world.down("web2")
-    with pytest.raises(Unreachable):
-        inventory.discover(stage.means(), VOLUME)
+    made, lost = inventory.discover(stage.means(), VOLUME)
+    assert [one.host for one in made] == ["web1"]
+    assert {host: type(error) for host, error in lost.items()} == {"web2": Unreachable}
     assert [one.host for one in stage.volume().attachments] == ["web1"]
+    stage.world.up("web2")
+    assert [one.host for one in inventory.discover(stage.means(), VOLUME)[0]] == ["web2"]
+
+
+def test_nobody_is_looked_for_who_could_not_see_it(tmp_path: Path) -> None:
+    """A volume that no target serves is refused as not-found, and not told as seen by nobody."""
+    stage = begin(unexported(), tmp_path)
+    with pytest.raises(Refused, match="served by no target") as no:
+        inventory.discover(stage.means(), VOLUME)
+    assert no.value.fault.code == "not-found"
+
+
+@pytest.mark.parametrize("make", [local_lvm, file_loop_xfs])
+def test_what_is_on_one_machine_is_not_attached_to_another(tmp_path: Path, make: Make) -> None:
+    """A clone of the machine has the same paths and LVM UUIDs; its device is another's."""
+    stage = begin(make(None), tmp_path, attached=False)
+    home = stage.site.silo
+    with stage.change() as state:
+        state.machines["clone"] = state.machines[home].model_copy(deep=True)
+        state.machines["clone"].boot_id = "another boot"
+        state.machines["alias"] = state.machines[home]
+    stage.configured(hosts=stage.site.configs())
+    with pytest.raises(Refused, match="another machine") as no:
+        inventory.attach(stage.means(), VOLUME, inventory.Place("clone"))
+    assert no.value.fault.code == "not-found"
+    assert [one.host for one in inventory.discover(stage.means(), VOLUME)[0]] == [home]
+    inventory.detach(stage.means(), VOLUME, inventory.Place(home))
+    inventory.attach(stage.means(), VOLUME, inventory.Place("alias"))
+    assert inventory.discover(stage.means(), VOLUME) == ([], {})
+
+
+def test_a_machine_with_two_names_is_attached_once(tmp_path: Path) -> None:
+    """Or its filesystem would be one that is mounted on two hosts."""
+    stage = begin(shared(), tmp_path, attached=False)
+    with stage.change() as state:
+        state.machines["alias"] = state.machines["web1"].model_copy(deep=True)
+    stage.configured(hosts=stage.site.configs())
+    assert [one.host for one in inventory.discover(stage.means(), VOLUME)[0]] == ["web1", "web2"]
+    inventory.detach(stage.means(), VOLUME, inventory.Place("web1"))
+    inventory.attach(stage.means(), VOLUME, inventory.Place("alias"))
+    assert inventory.discover(stage.means(), VOLUME) == ([], {})
 
 
 def test_a_host_that_may_not_be_root_is_found_out(tmp_path: Path) -> None:

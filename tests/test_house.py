@@ -21,13 +21,15 @@ PROBES = "probe probe_script target_probe nvmet_probe"
 READINGS = "figures readings block_readings tgt_readings"
 MACHINE = f"host phrasebook questions {PROBES} {READINGS} ability transport {SSH}"
 
+USE = "journal inventory inspection lookout discovery sudoers sudo_patterns extension extension.*"
+
 # A module stands on one floor and imports from the floors beneath. A new module is one more name
 # here or above; `package.*` takes in a whole package.
 FLOORS: tuple[str, ...] = (
     "__init__ size errors names told shell model stack",
     f"{CONFIG} {STATE} {MACHINE}",
     "policy backends.* compute.*",
-    "journal inventory inspection sudoers sudo_patterns extension extension.* extension_*",
+    f"{USE} extension_*",
     "app console page views views_*",
     "cli cli.* __main__",
 )
@@ -40,7 +42,7 @@ SAME_FLOOR: dict[str, str] = {
     MACHINE: f"config {MACHINE}",
     "backends.*": "backends.*",
     "compute.*": "compute.*",
-    "journal inventory inspection sudoers sudo_patterns extension extension.* extension_*": "*",
+    f"{USE} extension_*": "*",
     "app": "console",
     "console views views_*": "page views views_data",
     "cli.* cli __main__": "*",

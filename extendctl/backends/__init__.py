@@ -5,20 +5,26 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from extendctl.config import BackendConfig
+from extendctl.errors import Fault
 from extendctl.host import Host
-from extendctl.model import Capability, PoolUsage
+from extendctl.model import Capability, Identity, PoolUsage
 from extendctl.size import Size
 from extendctl.stack import Trunk
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Something a backend has that could be a volume. `identity` as in Volume, size in bytes."""
+    """Something a backend has that could be a volume; size in bytes.
+
+    `identity` is as in Volume, `known` is how hosts know it: None while no target serves it. With
+    `faults` it cannot be taken in, for these reasons.
+    """
 
     name: str
     identity: str
     size: Size
-    note: str = ""
+    known: Identity | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 class Backend(Protocol):
@@ -47,7 +53,7 @@ class Backend(Protocol):
         ...
 
     def sources(self) -> Sequence[Source]:
-        """All that could be a volume here."""
+        """All that could be a volume here, and nothing that the backend keeps for itself."""
         ...
 
     def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:

@@ -6,7 +6,8 @@ from pathlib import PurePosixPath
 
 from extendctl import names, phrasebook, questions
 from extendctl.ability import hindrances
-from extendctl.backends import Source
+from extendctl.backends import Source, lio
+from extendctl.backends.served import Where, claimed
 from extendctl.config import BackendConfig
 from extendctl.errors import Fault, Refused, not_found
 from extendctl.host import Host
@@ -104,7 +105,7 @@ class FileBackend:
 
     def trunk(self, source: str, identity: str | None = None) -> Trunk:
         path = self._path(source)
-        if source not in {one.name for one in self.sources()}:
+        if source not in self._files():
             raise not_found(
                 f"there is no file {path} on {self.machine.name}",
                 f"`ls {self.directory}` there shows what there is",
@@ -131,21 +132,42 @@ class FileBackend:
         return PoolUsage(key, total, free, UNIT, data_percent=round(used, 2))
 
     def sources(self) -> Sequence[Source]:
-        rows = self.machine.ask(phrasebook.directory(self.directory))
-        machine_id = self.machine.ask(questions.facts()).machine_id
-        found = (row.partition(" ") for row in rows)
-        return [
-            Source(name, f"file:{machine_id}:{self.directory.rstrip('/')}/{name}", int(size))
-            for size, _, name in found
-            if size.isdigit() and name
-        ]
+        """The files. One that a target serves belongs to the backend that knows the target."""
+        wanted = (phrasebook.directory(self.directory), questions.facts(), questions.target())
+        self.machine.ask_all(wanted)
+        exports = lio.exports(self.machine)
+        host = self.machine.name
+        return [claimed(source, where, exports, host) for source, where in self.listed()]
+
+    def listed(self) -> list[tuple[Source, Where]]:
+        """The files, whoever serves them."""
+        facts = self.machine.ask(questions.facts())
+        looped = {one.backing_file for one in facts.blocks.values()}
+        found = [self._source(*one, facts.machine_id) for one in self._files().items()]
+        paths = (source.identity.removeprefix(f"file:{facts.machine_id}:") for source in found)
+        wheres = (Where(frozenset({path}), used=path in looped) for path in paths)
+        return list(zip(found, wheres, strict=True))
+
+    def _source(self, name: str, size: Size, machine_id: str) -> Source:
+        path = f"{self.directory.rstrip('/')}/{name}"
+        empty = Fault("obstacle", f"{path} on {self.machine.name} is empty", "", self.machine.name)
+        return Source(
+            name,
+            f"file:{machine_id}:{path}",
+            size,
+            Identity("file", path),
+            () if size else (empty,),
+        )
+
+    def _files(self) -> dict[str, Size]:
+        return self.machine.ask(phrasebook.directory(self.directory))
 
     def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:
         path = self._path(name)
         if size > _LARGEST:
             raise Refused((Fault("no-space", f"{human(size)} is more than a file can have"),))
         self.machine.do(phrasebook.create_directory(self.directory))
-        if name in {one.name for one in self.sources()}:
+        if name in self._files():
             message = f"{path} is there already on {self.machine.name}"
             raise Refused((Fault("obstacle", message, "import it, or choose another name"),))
         self.machine.do(phrasebook.create_file(path, round_up(size, UNIT)))

@@ -8,7 +8,7 @@ from extendctl import phrasebook, questions
 from extendctl.backends import Source, fileio, lio, lv, nvmet, served, tgt
 from extendctl.backends.file import FileBackend
 from extendctl.backends.lvm import LvmBackend
-from extendctl.backends.served import Served
+from extendctl.backends.served import Export, Served
 from extendctl.config import BackendConfig
 from extendctl.errors import Fault, Refused
 from extendctl.host import Host, Question
@@ -23,6 +23,13 @@ _SERVING: Mapping[str, Callable[[Host, LogicalVolume], list[Served]]] = {
     "nvmet": nvmet.serving,
 }
 """What each target serves of a logical volume."""
+
+_EXPORTS: Mapping[str, Callable[[Host], list[Export]]] = {
+    "lio": lio.exports,
+    "tgt": tgt.exports,
+    "nvmet": nvmet.exports,
+}
+"""All that each target serves."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +75,18 @@ class IscsiBackend:
         }
         return [by_target[self.target](), questions.facts()]
 
-    def trunk(self, source: str, identity: str | None = None) -> Trunk:
-        below = self._below
+    def _ask(self, below: LvmBackend | FileBackend) -> None:
+        """Ask side by side what a look at volumes needs."""
         first = self._questions()
         if isinstance(below, LvmBackend):
             first.append(phrasebook.logical_volumes(below.group))
+        else:
+            first.append(phrasebook.directory(below.directory))
         self.machine.ask_all(first)
+
+    def trunk(self, source: str, identity: str | None = None) -> Trunk:
+        below = self._below
+        self._ask(below)
         trunk = below.trunk(source, identity)
         found = self._serving(below, trunk)
         if len(found) != 1:
@@ -93,7 +106,10 @@ class IscsiBackend:
         return self._below.usage()
 
     def sources(self) -> Sequence[Source]:
-        return self._below.sources()
+        below = self._below
+        self._ask(below)
+        exports, host = _EXPORTS[self.target](self.machine), self.machine.name
+        return [served.exported(source, where, exports, host) for source, where in below.listed()]
 
     def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:
         self._lio_only("new volumes")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from extendctl import names, phrasebook, questions
 from extendctl.backends import served
-from extendctl.backends.served import Served
+from extendctl.backends.served import Export, Served
 from extendctl.errors import BackendFailed, Fault, Refused
 from extendctl.host import Deed, Host
 from extendctl.model import Identity
@@ -97,6 +97,15 @@ def serving(machine: Host, row: LogicalVolume) -> list[Served]:
         Served(store.id, LunLayer.of(machine, store), Identity("wwn", store.wwid))
         for store in backstores(machine, row)
     ]
+
+
+def exports(machine: Host) -> list[Export]:
+    """All that the target has open; a fileio backstore tells a path in place of a number."""
+    return [
+        Export(str(store.luns[0]) if store.luns else store.id, store.udev_path,
+               Identity("wwn", store.wwid), store.dev)
+        for store in machine.ask(questions.target()).stores
+    ]  # fmt: skip
 
 
 def backstores(machine: Host, row: LogicalVolume) -> list[Backstore]:

@@ -3,17 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from extendctl import names, phrasebook
+from extendctl import names, phrasebook, questions
 from extendctl.ability import hindrances
+from extendctl.backends import Source, served
+from extendctl.backends.served import Where
 from extendctl.errors import Fault, Refused, not_found
 from extendctl.host import Host
-from extendctl.model import PoolUsage
+from extendctl.model import Identity, PoolUsage
 from extendctl.readings import LogicalVolume, VolumeGroup
 from extendctl.size import Size, human, round_up
 from extendctl.stack import Obstacle
 
 FULL = 100.0  # percent
 _COPIES = {"raid1", "mirror"}  # segment types that take their size once per leg
+_GROWN = {"linear", "striped", "thin", *_COPIES}
+_POOLS = {"thin-pool", "vdo-pool", "cache-pool"}
+_OWN = "tTdDeiIlp"  # lvs(8), lv_attr 1: pools, their data and metadata, legs, logs, pvmove
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class LvLayer:
             ))  # fmt: skip
         if row.attr[4:5] in {"s", "S"}:
             found.append(self._no("is suspended", f"find out why; `dmsetup resume` on {self.host}"))
-        if row.segtype not in {"linear", "striped", "thin", *_COPIES}:
+        if row.segtype not in _GROWN:
             found.append(self._no(f"is of the type {row.segtype}, which is not grown here", ""))
         return found
 
@@ -113,6 +118,37 @@ class LvLayer:
 def copies(row: LogicalVolume) -> int:
     """How often a byte of it takes space in its volume group."""
     return row.stripes if row.segtype in _COPIES else 1
+
+
+def listed(machine: Host, group: str, pool: str | None) -> list[tuple[Source, Where]]:
+    """The logical volumes of a group, or of a thin pool; none that LVM keeps for itself."""
+    facts = machine.ask(questions.facts())
+    blocks = {one.dm_uuid: one for one in facts.blocks.values()}
+    found = []
+    for row in machine.ask(phrasebook.logical_volumes(group)).values():
+        own = row.hidden or row.segtype in _POOLS or row.attr[:1] in _OWN
+        if own or pool not in {None, row.pool}:
+            continue
+        block = blocks.get(row.dm_uuid)
+        known = Identity("dm-uuid", row.dm_uuid)
+        source = Source(row.name, f"lv:{row.uuid}", row.size, known, _unfit(row, machine.name))
+        used = block is not None and facts.in_use(block)
+        found.append((source, Where(*served.spot(row, block), used)))
+    return found
+
+
+def _unfit(row: LogicalVolume, host: str) -> tuple[Fault, ...]:
+    """Why a logical volume is not one that could be grown for somebody."""
+    why = []
+    if row.attr[:1] in {"s", "S"}:
+        why.append(("is a thick snapshot of another volume", ""))
+    elif row.segtype not in _GROWN:
+        why.append((f"is of the type {row.segtype}, which is not grown here", ""))
+    if row.attr[9:10] == "k":
+        hint = f"`lvchange --setactivationskip n {row.group.name}/{row.name}` makes it a volume"
+        why.append(("is left out of activation, as LVM does with thin snapshots", hint))
+    name = f"{row.group.name}/{row.name} on {host}"
+    return tuple(Fault("obstacle", f"{name} {words}", hint, host) for words, hint in why)
 
 
 def look(machine: Host, group: str, volume: str) -> LogicalVolume:

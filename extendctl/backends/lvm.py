@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from extendctl import names, phrasebook
-from extendctl.backends import Source, lv
+from extendctl import names, phrasebook, questions
+from extendctl.backends import Source, lio, lv, nvmet, tgt
+from extendctl.backends.served import Export, Where, claimed
 from extendctl.config import BackendConfig
 from extendctl.errors import Fault, Refused
 from extendctl.host import Host
@@ -51,12 +52,27 @@ class LvmBackend:
         return lv.usage(self.machine, self.group, self.config.pool)
 
     def sources(self) -> Sequence[Source]:
-        rows = self.machine.ask(phrasebook.logical_volumes(self.group))
-        return [
-            Source(row.name, f"lv:{row.uuid}", row.size, row.segtype)
-            for row in rows.values()
-            if row.segtype in {"linear", "striped", "thin", "raid1"} and row.attr[:1] in "-oOVrRm"
-        ]
+        """The logical volumes. One that a target serves belongs to the backend that knows it."""
+        self.machine.ask_all([
+            phrasebook.logical_volumes(self.group), questions.facts(),
+            questions.target(), questions.namespaces(),
+        ])  # fmt: skip
+        exports = self._exports()
+        host = self.machine.name
+        return [claimed(source, where, exports, host) for source, where in self.listed()]
+
+    def listed(self) -> list[tuple[Source, Where]]:
+        """The logical volumes, whoever serves them."""
+        return lv.listed(self.machine, self.group, self.config.pool)
+
+    def _exports(self) -> list[Export]:
+        found = [*lio.exports(self.machine), *nvmet.exports(self.machine)]
+        if "tgtadm" not in self.machine.ask(questions.facts()).tools:
+            return found
+        try:
+            return found + tgt.exports(self.machine)
+        except Refused:  # its daemon does not run
+            return found
 
     def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:
         names.lvm(name, "logical volume")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from extendctl import questions
 from extendctl.backends import served
-from extendctl.backends.served import Served
+from extendctl.backends.served import Export, Served
 from extendctl.errors import Fault, Refused
 from extendctl.host import Host
 from extendctl.model import Identity
@@ -92,3 +92,9 @@ def serving(machine: Host, row: LogicalVolume) -> list[Served]:
         for one in machine.ask(questions.namespaces())
         if one.path in paths
     ]
+
+
+def exports(machine: Host) -> list[Export]:
+    """All namespaces of the NVMe target."""
+    found = machine.ask(questions.namespaces())
+    return [Export(str(one), one.path, Identity("wwn", one.wwid)) for one in found]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from extendctl import phrasebook, questions
 from extendctl.ability import hindrances
 from extendctl.backends import served
-from extendctl.backends.served import Served
+from extendctl.backends.served import Export, Served
 from extendctl.errors import Fault, Refused
 from extendctl.host import Host
 from extendctl.model import Identity
@@ -116,3 +116,9 @@ def serving(machine: Host, row: LogicalVolume) -> list[Served]:
         for one in machine.ask(phrasebook.tgt_targets())
         if one.path in paths
     ]
+
+
+def exports(machine: Host) -> list[Export]:
+    """All LUNs of tgtd, known to hosts as in `serving`."""
+    found = machine.ask(phrasebook.tgt_targets())
+    return [Export(one.place, one.path, Identity("iqn", one.place)) for one in found]

@@ -38,6 +38,7 @@ _VOLUME = Group(
     "volume",
     help="Take volumes in, attach them, and extend them.",
     entries={
+        "discover": Entry("extendctl.cli.discovery:discover", "Find what is not managed yet."),
         "create": Entry("extendctl.cli.volume:create", "Make a new volume on a backend."),
         "import": Entry("extendctl.cli.volume:take", "Take in a volume that is there."),
         "attach": Entry("extendctl.cli.volume:attach", "Write down which host uses a volume."),

@@ -9,7 +9,7 @@ import click
 from extendctl.cli.command import command
 from extendctl.cli.completion import volume_names
 from extendctl.cli.failure import Bug
-from extendctl.cli.session import Answer, Session
+from extendctl.cli.session import Answer, Session, worst
 from extendctl.errors import ExtendctlError, Interrupted, Usage
 from extendctl.model import GrowOptions, Outcome, VolumeReport
 from extendctl.size import SizeRequest, parse
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from extendctl.extension.means import Means
     from extendctl.stack import Event
 
-_WORST = (130, 1, 5, 4, 3, 2, 0)
 _OUTCOMES = {4: Outcome.NOT_NOW, 5: Outcome.INCOMPLETE, 130: Outcome.INCOMPLETE}
 
 Work = Callable[["Means", str], VolumeReport]
@@ -275,5 +274,4 @@ def _answer(reports: Sequence[VolumeReport], *, dry_run: bool = False) -> Answer
 
 
 def _worst(reports: Sequence[VolumeReport]) -> int:
-    found = {one.exit_status for one in reports}
-    return next((status for status in _WORST if status in found), 0)
+    return worst({one.exit_status for one in reports})

@@ -2,7 +2,7 @@
 
 import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a start that shows help must not pay for these
     from extendctl.journal import Listener
 
 OUTPUTS = ("table", "json", "yaml")
+_WORST = (130, 1, 5, 4, 3, 2, 0)
 
 
 @dataclass(frozen=True)
@@ -120,3 +121,8 @@ def _once(page: Sequence[Line]) -> Sequence[Line]:
 def failed(error: ExtendctlError) -> Answer:
     """The answer of a command that ended with an error and has nothing else to show."""
     return Answer({"error": error.as_dict()}, list, complaint(error), error.exit_status)
+
+
+def worst(statuses: Collection[int]) -> int:
+    """The exit status of several results: that of the worst."""
+    return next((status for status in _WORST if status in statuses), 0)

@@ -1,13 +1,19 @@
 """The commands that take volumes in and say where they are used."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from extendctl.cli.command import command
 from extendctl.cli.completion import volume_names
-from extendctl.cli.session import Answer, Session
+from extendctl.cli.session import Answer, Session, worst
 from extendctl.errors import Usage
 from extendctl.page import Line, Tone
 from extendctl.size import human, parse
+
+if TYPE_CHECKING:  # a start that shows help must not pay for these
+    from extendctl.extension.means import Means
+    from extendctl.model import Attachment
 
 _COMPUTES = ("linux", "libvirt", "nova")
 
@@ -104,20 +110,35 @@ def attach(
     with session.means() as means:
         from extendctl import inspection, inventory, views_data
 
+        means.store.volume(name)
         if host is None:
-            made = inventory.discover(means, name)
-        else:
-            means.store.volume(name)
-            inspection.named("host", host, means.config.hosts)
-            made = [inventory.attach(means, name, inventory.Place(host, kind, domain, server))]
+            return _attached_wherever(means, name)
+        inspection.named("host", host, means.config.hosts)
+        made = inventory.attach(means, name, inventory.Place(host, kind, domain, server))
         volume = means.store.volume(name)
-    page = [
-        Line(f"{name}: attached to {one.host} as {one.device or 'unknown'}"
-             f"{f', mounted on {one.mountpoint}' if one.mountpoint else ''}", Tone.GOOD)
-        for one in made
-    ]  # fmt: skip
+    return Answer(views_data.volume_data(volume), lambda: [_attached(name, made)])
+
+
+def _attached_wherever(means: "Means", name: str) -> Answer:
+    """The answer of --discover: hosts that could not be asked are told beside what was found."""
+    from extendctl import inventory, views_data, views_site
+
+    made, lost = inventory.discover(means, name)
+    page = [_attached(name, one) for one in made]
+    reasons = [fault.as_dict() for error in lost.values() for fault in error.faults]
+    data = views_data.volume_data(means.store.volume(name)) | {
+        "unasked": sorted(lost),
+        "error": {**next(iter(lost.values())).as_dict(), "reasons": reasons} if lost else None,
+    }
     nothing = [Line(f"{name}: no further host sees it")]
-    return Answer(views_data.volume_data(volume), lambda: page or nothing)
+    status = worst({error.exit_status for error in lost.values()})
+    return Answer(data, lambda: page or nothing, views_site.unwell([*lost.items()]), status)
+
+
+def _attached(name: str, one: "Attachment") -> Line:
+    where = f", mounted on {one.mountpoint}" if one.mountpoint else ""
+    words = f"{name}: attached to {one.host} as {one.device or 'unknown'}{where}"
+    return Line(words, Tone.GOOD)
 
 
 def _compute(compute: str | None, domain: str | None, server: str | None) -> str:

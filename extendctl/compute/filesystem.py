@@ -171,7 +171,7 @@ class BtrfsLayer(Mounted):
 
 def mounted(site: Site, block: Block, mounts: Sequence[Mount]) -> Iterator[Layer | Skipped]:
     """The layer of a mounted filesystem, or the reason why it is left alone."""
-    mount = _writable(mounts)
+    mount = writable(mounts)
     kind = "ext4" if mount.fstype in _EXT else mount.fstype
     if site.options.no_filesystem:
         yield site.skipped(kind, mount.point, "left alone, as asked by --no-filesystem")
@@ -210,6 +210,6 @@ def _under_an_old_name(site: Site, block: Block, mount: Mount, kind: str) -> Stu
     )  # fmt: skip
 
 
-def _writable(mounts: Sequence[Mount]) -> Mount:
+def writable(mounts: Sequence[Mount]) -> Mount:
     """The mount to work through: of the whole filesystem and writable, where there is one."""
     return min(mounts, key=lambda one: (one.read_only, one.root != "/", one.point))

@@ -26,8 +26,8 @@ class LinuxCompute:
 
     def stack(self, identity: Identity, options: GrowOptions) -> Stack:
         site = Site(self.machine, self.machine.ask(questions.facts()), identity, options)
-        device, bottom = _bottom(site)
-        found = [*bottom, *climb(site, device)]
+        device, lowest = bottom(site)
+        found = [*lowest, *climb(site, device)]
         points = [one.point for one in found if isinstance(one, Mounted)]
         return Stack(
             layers=tuple(one for one in found if not isinstance(one, Skipped | Fault)),
@@ -38,7 +38,7 @@ class LinuxCompute:
         )
 
 
-def _bottom(site: Site) -> tuple[Block, list[Found]]:
+def bottom(site: Site) -> tuple[Block, list[Found]]:
     """The device that stands for the volume on this host, and the layers beneath it."""
     finders = {"wwn": _known, "iqn": _served, "dm-uuid": _mapped, "file": _loop}
     return finders[site.identity.kind](site)

@@ -37,12 +37,12 @@ def beneath(machine: Machine, path: str) -> Space:
 def find(call: Call) -> Answer:
     """The regular files directly in a directory."""
     match call.argv[1:]:
-        case (path, "-maxdepth", "1", "-type", "f", "-printf", "%s %f\\n"):
+        case (path, "-maxdepth", "1", "-type", "f", "-printf", "%s %f\\0"):
             if path not in call.machine.directories:
                 return Answer(1, "", said(f"find: '{path}': No such file or directory"))
             inside = [one for one in call.machine.files if str(PurePosixPath(one).parent) == path]
-            rows = (f"{call.machine.files[one]} {PurePosixPath(one).name}" for one in inside)
-            return Answer(0, said(*rows))
+            rows = (f"{call.machine.files[one]} {PurePosixPath(one).name}\0" for one in inside)
+            return Answer(0, "".join(rows))
     raise call.unknown()
 
 

@@ -91,12 +91,13 @@ def _row(name: str, one: LogicalVolume, devices: str) -> dict[str, str]:
 def attributes(one: LogicalVolume) -> str:
     """lv_attr as lvs(8) writes it."""
     kinds = {"thin": "V", "thin-pool": "t", "raid1": "r", "mirror": "m", "cache": "C"}
-    kind = one.hidden or ("o" if one.origin_of else kinds.get(one.segtype, "-"))
+    kind = one.hidden or one.letter or ("o" if one.origin_of else kinds.get(one.segtype, "-"))
     active = "s" if one.suspended else ("a" if one.device else "-")
     target, zero = {"thin": ("t", "z"), "thin-pool": ("t", "z"), "raid1": ("r", "-")}.get(
         one.segtype, ("-", "-")
     )
-    return f"{kind}wi-{active}{'o' if one.device else '-'}{target}{zero}--"
+    last = "k" if one.resting else "-"
+    return f"{kind}wi-{active}{'o' if one.device else '-'}{target}{zero}-{last}"
 
 
 def lvextend(call: Call) -> Answer:

@@ -93,6 +93,8 @@ class LogicalVolume(Thing):
     device: str | None = None  # the kernel's name while it is active
     suspended: bool = False
     hidden: str = ""  # lv_attr's first letter of what LVM keeps for itself
+    letter: str = ""  # lv_attr's first letter where nothing else tells it: s for a thick snapshot
+    resting: bool = False  # left out of activation: lv_attr's last letter is k
 
 
 class Group(Thing):

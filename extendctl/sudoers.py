@@ -116,6 +116,8 @@ def _backend(backend: BackendConfig) -> Phrases:
             yield phrasebook.create_lv(group, any_.VOLUME, any_.SIZE, backend.pool)
     else:
         yield from _files(directory)
+    if backend.driver == "lvm":
+        yield phrasebook.tgt_targets()  # what it serves is not to be taken for free
     if backend.target == "tgt" and group is not None:
         yield phrasebook.tgt_targets()
         yield from (phrasebook.reopen_tgt(any_.NUMBER, any_.NUMBER, one) for one in _nodes(group))

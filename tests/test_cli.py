@@ -114,6 +114,7 @@ GOOD: dict[tuple[str, ...], Sequence[str]] = {
     ("backend", "list"): (),
     ("backend", "show"): ("files",),
     ("volume", "create"): ("vol2", "--backend", "files", "--size", "1M"),
+    ("volume", "discover"): ("files",),
     ("volume", "list"): (),
     ("volume", "show"): ("vol1",),
     ("volume", "extend"): ("vol1", "--size", "2G"),
@@ -150,6 +151,7 @@ BAD: dict[tuple[str, ...], tuple[Sequence[str], int, str]] = {
     ("host", "sudoers"): (("nowhere",), 3, "not-found"),
     ("backend", "list"): (("too many",), 2, "usage"),
     ("backend", "show"): (("nowhere",), 3, "not-found"),
+    ("volume", "discover"): (("nowhere",), 3, "not-found"),
     ("volume", "create"): (("vol2", "--backend", "file", "--size", "1M"), 3, "not-found"),
     ("volume", "import"): (("v", "--backend", "files", "--source", "none"), 3, "not-found"),
     ("volume", "attach"): (("vol1", "nowhere"), 3, "not-found"),
@@ -401,6 +403,30 @@ def test_attach_wants_a_host_or_discover(call: Call) -> None:
     assert call("volume", "attach", "vol1", "local", "--discover").status == 2
     assert call("volume", "attach", "vol1", "local", "--compute", "libvirt").status == 2
     assert call("volume", "attach", "vol1", "local", "--domain", "d", "--server", "s").status == 2
+
+
+@deeds
+def test_what_is_there_is_discovered_and_taken_in(call: Call, vol1: Path) -> None:
+    """Also beside a file whose name would garble the screen, which stays where it is."""
+    (vol1.parent / "vol2").write_bytes(bytes(4096))
+    (vol1.parent / "\x1b[31m[red]x y").write_bytes(bytes(4096))
+    found = call("volume", "discover", "files", "-o", "json")
+    assert (found.status, found.err) == (0, "")
+    assert [(one["name"], one["outcome"]) for one in found.data] == [
+        ("\x1b[31m[red]x y", "refused"), ("vol2", "planned"),
+    ]  # fmt: skip
+    assert found.data[1]["size"] == 4096
+    assert found.data[0]["error"]["code"] == "obstacle"
+    assert [one["name"] for one in call("volume", "list", "-o", "json").data] == ["vol1"]
+    taken = call("volume", "discover", "files", "--import")
+    assert (taken.status, "\x1b" in taken.out + taken.err) == (0, False)
+    assert "\\x1b[31m[red]x y" in taken.out
+    listed = call("volume", "list", "-o", "json").data
+    assert [one["name"] for one in listed] == ["vol1", "vol2"]
+    again = call("volume", "discover", "files", "--import", "-o", "json")
+    assert [one["outcome"] for one in again.data] == ["refused"]
+    assert again.status == 0
+    assert call("volume", "list", "-o", "json").data == listed
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,21 @@
 """What a backend has and the state has not is found, judged, and taken in with its attachments."""
 
-from collections.abc import Callable
-from dataclasses import replace
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from extendctl import discovery, inventory
+from extendctl.__main__ import run
+from extendctl.cli.session import Session
 from extendctl.discovery import Discovery, Found
 from extendctl.errors import Refused, Unreachable
+from extendctl.extension.means import Means
+from extendctl.journal import Listener
 from extendctl.model import Opening
 from extendctl.owner import me
 from extendctl.page import plain
@@ -421,6 +427,81 @@ def test_two_at_once_take_in_one_volume(moment: str, tmp_path: Path) -> None:
     result = discovery.take_in(replace(means, store=store), "san")
     assert outcomes(result) == {"vol1": "done"}
     assert hosts(stage) == ["web1"]
+
+
+# The commands ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Staged(Session):
+    """A run of the program on a stage in place of a configuration file."""
+
+    stage: Stage | None = None
+
+    @contextmanager
+    def means(self, listener: Listener | None = None) -> Iterator[Means]:
+        assert self.stage is not None
+        yield self.stage.means()
+
+
+Call = Callable[..., tuple[int, Any, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """A command on a stage: its exit status, its document, and what it said beside that."""
+
+    def made(stage: Stage, *words: str) -> tuple[int, Any, str]:
+        status = run([*words, "-o", "json"], Staged(stage=stage))
+        said = capsys.readouterr()
+        return status, json.loads(said.out), said.err
+
+    return made
+
+
+@pytest.mark.parametrize("option", [(), ("--import",)])
+def test_discover_exits_with_4_where_a_host_did_not_answer_and_lists_all_the_same(
+    option: tuple[str, ...], call: Call, tmp_path: Path
+) -> None:
+    stage = bare(shared(), tmp_path)
+    stage.world.down("web2")
+    status, (found,), said = call(stage, "volume", "discover", "san", *option)
+    assert (status, found["unasked"]) == (4, ["web2"])
+    assert [one["host"] for one in found["attachments"]] == ["web1"]
+    assert "web2: unreachable" in said
+    stage.world.up("web2")
+    status, found, said = call(stage, "volume", "discover", "san", *option)
+    assert (status, said) == (0, "")
+    last = found[0]["attachments"]
+    assert [one["host"] for one in last] == (["web2"] if option else ["web1", "web2"])
+    assert call(stage, "volume", "discover", "san", "--import")[0] == 0
+    assert call(stage, "volume", "discover", "san", "--import") == (0, [], "")
+    assert call(stage, "volume", "discover", "san") == (0, [], "")
+    assert hosts(stage) == ["web1", "web2"]
+
+
+def test_attach_discover_tells_who_was_not_asked(call: Call, tmp_path: Path) -> None:
+    stage = bare(shared(), tmp_path)
+    inventory.take(stage.means(), "vol1", "san", "vol1")
+    stage.world.down("web2")
+    status, data, said = call(stage, "volume", "attach", "vol1", "--discover")
+    assert (status, data["unasked"], data["error"]["code"]) == (4, ["web2"], "unreachable")
+    assert [one["host"] for one in data["attachments"]] == ["web1"]
+    assert "web2: unreachable" in said
+    stage.world.up("web2")
+    status, data, said = call(stage, "volume", "attach", "vol1", "--discover")
+    assert (status, data["unasked"], data["error"], said) == (0, [], None, "")
+    assert [one["host"] for one in data["attachments"]] == ["web1", "web2"]
+
+
+def test_attachments_that_nobody_wrote_down_are_told_with_the_way(
+    call: Call, tmp_path: Path
+) -> None:
+    stage = bare(iscsi_ext4(), tmp_path)
+    inventory.take(stage.means(), "vol1", "san", "vol1")
+    status, found, said = call(stage, "volume", "discover", "san")
+    assert (status, found) == (0, [])
+    assert "extendctl volume attach vol1 --discover" in said
 
 
 # Cost --------------------------------------------------------------------------------------------

@@ -14,11 +14,15 @@ def hindrances(machine: Host, deed: Deed) -> list[Fault]:
 
     Raises Unreachable when the machine cannot be asked.
     """
-    tool = deed.argv[0]
-    if tool not in machine.ask(questions.facts()).tools:
-        hint = f"install {PACKAGES.get(tool, tool)} on {machine.name}"
-        return [Fault("obstacle", f"{tool} is missing on {machine.name}", hint, machine.name)]
-    return _rights(machine, deed)
+    return missing(machine, deed.argv[0]) or _rights(machine, deed)
+
+
+def missing(machine: Host, tool: str) -> list[Fault]:
+    """The fault that a tool is not on the machine. Raises Unreachable when it cannot be asked."""
+    if tool in machine.ask(questions.facts()).tools:
+        return []
+    hint = f"install {PACKAGES.get(tool, tool)} on {machine.name}"
+    return [Fault("obstacle", f"{tool} is missing on {machine.name}", hint, machine.name)]
 
 
 def _rights(machine: Host, deed: Deed) -> list[Fault]:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from extendctl import phrasebook, questions
-from extendctl.ability import CAP_SYS_RESOURCE, hindrances
+from extendctl.ability import CAP_SYS_RESOURCE, hindrances, missing
 from extendctl.backends import Backend
 from extendctl.config import BackendConfig, Config, HostConfig
 from extendctl.errors import ExtendctlError, Fault, Refused, not_found
@@ -165,19 +165,13 @@ def _hindered(
     machine: Host, kind: str, deeds: Sequence[Deed], readers: Sequence[str]
 ) -> Iterator[Fault]:
     for tool in readers:
-        yield from _missing(machine, tool)
+        yield from missing(machine, tool)
     if kind == "ext4" and not machine.ask(questions.facts()).bounding & CAP_SYS_RESOURCE:
         message = f"processes on {machine.name} lack CAP_SYS_RESOURCE, which growing it wants"
         yield Fault("obstacle", message, "run it outside of the container", machine.name)
     for deed in deeds:
         found = attempt(lambda deed=deed: hindrances(machine, deed))  # type: ignore[misc]
         yield from found.faults if isinstance(found, ExtendctlError) else found
-
-
-def _missing(machine: Host, tool: str) -> list[Fault]:
-    """The tool's absence alone; whether root may run it is asked of what changes something."""
-    found = hindrances(machine, Deed((tool,)))
-    return [fault for fault in found if fault.message.startswith(f"{tool} is missing")]
 
 
 def _sudo(machine: Host, hindered: Mapping[str, Sequence[Fault]]) -> str:

@@ -1,16 +1,17 @@
 """What has to hold in the state before an operation is opened, asked in its own transaction."""
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, func, or_, select
 
 from extendctl.errors import Busy, Fault, Refused, not_found
-from extendctl.model import Opening, OperationState
+from extendctl.model import Opening, OperationState, Owner
+from extendctl.owner import is_dead
 from extendctl.size import Size, human
-from extendctl.tables import attachments, operations, volumes
+from extendctl.tables import attachments, now, operations, volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,22 @@ def check_idle(connection: Connection, volume: Row[Any]) -> None:
             f"process {row.owner_pid}, since {row.opened_at:%Y-%m-%d %H:%M:%S} UTC",
             hint=f"wait for it; if it is dead, `extendctl volume resume {volume.name}`",
         )
+
+
+def check_nobody_works(connection: Connection) -> None:
+    """Raise Busy, saying who, when an open operation has an owner that lives, on any volume."""
+    owner = [operations.c[f"owner_{one.name}"].label(one.name) for one in fields(Owner)]
+    named = (operations.c.id, operations.c.volume, operations.c.heartbeat, now().label("read_at"))
+    is_open = operations.c.state == OperationState.OPEN
+    for row in connection.execute(select(*named, *owner).where(is_open)).mappings():
+        who = Owner(**{one.name: row[one.name] for one in fields(Owner)})
+        if not is_dead(who, (row["read_at"] - row["heartbeat"]).total_seconds()):
+            where = f"process {who.pid} on {who.machine.partition(':')[0]}"
+            raise Busy(
+                f"operation {row['id']} of {row['volume']} is at work: "
+                f"{who.sudo_user or who.user}, {where}",
+                hint="wait for it, then try again",
+            )
 
 
 def project_sum(connection: Connection, project: str | None, without: str | None) -> Size:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from extendctl import backends, config
 from extendctl.backends import Backend
 from extendctl.config import Config, HostConfig
+from extendctl.database import Database
 from extendctl.errors import ConfigError
 from extendctl.extension.means import Means, silent
 from extendctl.host import Host
@@ -21,6 +23,9 @@ from extendctl.owner import me
 from extendctl.policy import Asker
 from extendctl.store import Store, open_store
 from extendctl.transport import LocalTransport, Transport
+
+if TYPE_CHECKING:
+    from extendctl.restoration import Restored
 
 
 def read_config(explicit: str | None) -> Config:
@@ -115,6 +120,27 @@ def opened(settings: Config, stop: threading.Event, listener: Listener = silent)
 def state(settings: Config) -> Store:
     """The state of a configuration; made when it is not there. Raises ConfigError."""
     return open_store(settings.state, settings.state_password, create=True)
+
+
+@contextmanager
+def database(settings: Config) -> Iterator[Database]:
+    """The state's database as it is: not made, not brought up to date. Raises ConfigError."""
+    found = Database(settings.state, settings.state_password, make=False)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def replaced(settings: Config, backup: Path) -> "Restored":
+    """Put a backup where the state is; made when it is not there. See restoration.restore."""
+    from extendctl.restoration import restore
+
+    found = Database(settings.state, settings.state_password)
+    try:
+        return restore(found, backup)
+    finally:
+        found.close()
 
 
 def initialise(target: Path | None) -> Path:

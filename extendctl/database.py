@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from extendctl.errors import Busy, ConfigError, ExtendctlError, Unreachable
+from extendctl.errors import Busy, ConfigError, Damaged, ExtendctlError, Unreachable
 from extendctl.tables import alembic_version
 
 WAIT = 10.0
@@ -52,12 +52,17 @@ _BUSY_STATES = {"55P03", "40P01", "40001", "57014"}  # PostgreSQL: no lock, dead
 class Database:
     """One state. Safe for use by several threads; each transaction has its own connection."""
 
-    def __init__(self, url: str, password: str = "", wait: float = WAIT) -> None:
-        """Prepare to reach `url`, without asking anything of it. Raises ConfigError."""
+    def __init__(
+        self, url: str, password: str = "", wait: float = WAIT, *, make: bool = True
+    ) -> None:
+        """Prepare to reach `url`, without asking anything of it. Raises ConfigError.
+
+        A SQLite file that is missing is made; without `make` it is an error.
+        """
         self.wait = wait
         self._url = _parsed(url, password)
         self.sqlite = self._url.get_backend_name() == "sqlite"
-        self.file = self._file()
+        self.file = self._file(make=make)
         self._engine = self._made()
         writing = {} if self.sqlite else {"isolation_level": "READ COMMITTED"}
         reading = {} if self.sqlite else {"isolation_level": "REPEATABLE READ"}
@@ -112,11 +117,16 @@ class Database:
             finally:
                 pooled.close()
 
+    @property
+    def name(self) -> str:
+        """What the server calls the database, or the file's path."""
+        return self._url.database or ""
+
     def close(self) -> None:
         """Close all connections; harmless to repeat."""
         self._engine.dispose()
 
-    def _file(self) -> Path | None:
+    def _file(self, *, make: bool) -> Path | None:
         """The SQLite file's path, after making it, private, where there is none."""
         name = self._url.database
         if not self.sqlite:
@@ -129,8 +139,10 @@ class Database:
         if name.startswith("file:"):  # SQLite's own URI, which may ask for mode=ro: make nothing
             return Path(name.removeprefix("file:").partition("?")[0])
         path = Path(name)
+        if not make and not path.exists():
+            raise ConfigError(f"there is no state {path} yet", hint="run `extendctl init`")
         try:
-            _make_file(path)
+            make_file(path)
         except OSError as failure:
             raise ConfigError(
                 f"the state {path} cannot be made or opened: {failure.strerror}", hint=_ACCESS
@@ -224,7 +236,8 @@ class Database:
         if self.file is not None and self.file.is_dir():
             return ConfigError(f"{self} is a directory, not a database", hint="name a file")
         what, hint = _SQLITE.get(code, ("does not answer as it should", RESTORE))
-        return ConfigError(f"{self} {what} ({said})", hint=hint)
+        kind = Damaged if code in {"NOTADB", "CORRUPT"} else ConfigError
+        return kind(f"{self} {what} ({said})", hint=hint)
 
 
 def _parsed(url: str, password: str) -> URL:
@@ -240,8 +253,8 @@ def _parsed(url: str, password: str) -> URL:
     return parsed.set(password=password) if password else parsed
 
 
-def _make_file(path: Path) -> None:
-    """An empty file that only its owner may touch, and its directories likewise, where missing.
+def make_file(path: Path) -> None:
+    """Make a file that only its owner may touch, and its directories likewise, where missing.
 
     SQLite gives -wal and -shm the mode of the file itself, so making it first is enough, and
     leaves the umask alone, which belongs to all threads.

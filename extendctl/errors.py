@@ -2,6 +2,7 @@
 
 ExtendctlError
 |-- Usage, ConfigError      2   the call or the configuration is wrong
+|   `-- Damaged                 the state cannot be read
 |-- Refused                 3   a decision: nothing was changed
 |-- NotNow                  4   busy or unreachable: nothing was changed
 |   |-- Busy
@@ -124,6 +125,10 @@ class ConfigError(ExtendctlError):
         lines = (faults,) if isinstance(faults, str) else tuple(faults)
         super().__init__("\n".join(lines), hint=hint)
         self.faults = tuple(Fault("config", line, hint) for line in lines)
+
+
+class Damaged(ConfigError):
+    """The state cannot be read, whoever asks; a backup may take its place."""
 
 
 class Refused(ExtendctlError):

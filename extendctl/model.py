@@ -140,6 +140,10 @@ class OperationState(StrEnum):
     SUPERSEDED = "superseded"
 
 
+UNFINISHED = (OperationState.OPEN, OperationState.INCOMPLETE, OperationState.FAILED)
+"""What `volume resume` takes up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One extension of one volume, from its opening to its end.

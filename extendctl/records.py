@@ -18,7 +18,7 @@ OUTPUT_TAIL = 4096
 """Bytes of a command's output that are kept: its end, where the complaint stands."""
 
 _LINE = ("seq", "epoch", "key", "host", "kind", "name", "before", "target", "after", "note",
-         "error", "measured_at", "settled_at")  # fmt: skip
+         "error", "measured_at", "settled_at", "archive")  # fmt: skip
 _DEED = ("seq", "host", "status", "output", "started_at", "ended_at")
 
 
@@ -40,6 +40,7 @@ class Record:
     error: Mapping[str, Any] | None
     measured_at: datetime
     settled_at: datetime | None
+    archive: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-REVISION = "0001"
-"""What `alembic_version` holds when the tables are as this module has them."""
+REVISIONS = ("0001", "0002")
+"""What `alembic_version` held over time; migrations.py leads from each to the next."""
+
+REVISION = REVISIONS[-1]
+"""What it holds when the tables are as this module has them."""
 
 
 class Utc(TypeDecorator[datetime]):
@@ -174,6 +177,8 @@ records = Table(
     Column("error", _Json),
     Column("measured_at", Utc, nullable=False),
     Column("settled_at", Utc),
+    # What LVM keeps of its volume group as it was before: the way back. NULL where there is none.
+    Column("archive", Text),
     Index(None, "operation_id", "seq"),
     **_EXACT,
 )

@@ -46,6 +46,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("EXTENDCTL_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
     return tmp_path / "extendctl"
 
 
@@ -94,7 +95,10 @@ def test_help_is_the_same_in_short_and_long(call: Call, words: tuple[str, ...]) 
     assert isinstance(entry.load(), click.Command)
 
 
-@pytest.mark.parametrize("group", ["config", "host", "backend", "volume", "operation", "policy"])
+GROUPS = ("config", "host", "backend", "volume", "operation", "policy", "state")
+
+
+@pytest.mark.parametrize("group", GROUPS)
 def test_a_group_alone_shows_its_help_and_is_a_wrong_call(call: Call, group: str) -> None:
     done = call(group)
     assert done.status == 2
@@ -124,6 +128,9 @@ GOOD: dict[tuple[str, ...], Sequence[str]] = {
     ("volume", "remove"): ("vol1",),
     ("operation", "list"): (),
     ("policy", "check"): ("vol1", "--size", "2G"),
+    ("state", "backup"): ("copy",),
+    ("state", "check"): (),
+    ("state", "upgrade"): (),
     ("completion",): ("bash",),
 }
 
@@ -164,6 +171,10 @@ BAD: dict[tuple[str, ...], tuple[Sequence[str], int, str]] = {
     ("operation", "show"): (("99",), 3, "not-found"),
     ("operation", "abandon"): (("99",), 3, "not-found"),
     ("policy", "check"): (("nothing", "--size", "2G"), 3, "not-found"),
+    ("state", "backup"): (("/dev/null/copy",), 2, "config"),
+    ("state", "restore"): (("nothing",), 2, "config"),
+    ("state", "check"): (("--config", "/nowhere.yaml"), 2, "config"),
+    ("state", "upgrade"): (("too many",), 2, "usage"),
     ("completion",): (("tcsh",), 2, "usage"),
 }
 BAD_LISTS: dict[tuple[str, ...], tuple[Sequence[str], int, str]] = {

@@ -15,13 +15,19 @@ SOURCE = TOP / "extendctl"
 
 # The means come in three kinds, which know only their own.
 CONFIG = "config config_*"
-STATE = "store tables operations admission records volumes database owner"
+STATE = (
+    "store tables operations admission records volumes database owner"
+    " schema migrations snapshot restoration integrity"
+)
 SSH = "ssh dial talk hostkeys identity"
 PROBES = "probe probe_script target_probe nvmet_probe"
 READINGS = "figures readings block_readings tgt_readings"
 MACHINE = f"host phrasebook questions {PROBES} {READINGS} ability transport {SSH}"
 
-USE = "journal inventory inspection lookout discovery sudoers sudo_patterns extension extension.*"
+USE = (
+    "journal inventory inspection audit lookout discovery sudoers sudo_patterns"
+    " extension extension.*"
+)
 
 # A module stands on one floor and imports from the floors beneath. A new module is one more name
 # here or above; `package.*` takes in a whole package.
@@ -63,6 +69,7 @@ DOORS: dict[str, str] = {
     "rich": "console",
     "yaml": "config_file console",
     "sqlalchemy": STATE,
+    "alembic": "migrations",
     "paramiko": SSH,
     "pydantic": "config_schema config_file",
     "pydantic_core": "config_schema config_file",

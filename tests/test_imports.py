@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parent.parent
-HEAVY = ("rich", "yaml", "sqlalchemy", "paramiko", "pydantic")
+HEAVY = ("rich", "yaml", "sqlalchemy", "alembic", "paramiko", "pydantic")
 
 # Runs the program as `python -m extendctl` would, then says what has been imported.
 PROBE = """
@@ -74,7 +74,7 @@ def test_the_version_is_no_question_to_the_installed_packages() -> None:
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_a_list_costs_the_state_and_nothing_else(tmp_path: Path, form: str) -> None:
     modules = imported("volume", "list", "-o", form, home=tmp_path)
-    heavy = sorted(modules.intersection({"rich", "yaml", "paramiko", "pydantic"}))
+    heavy = sorted(modules.intersection({"rich", "yaml", "alembic", "paramiko", "pydantic"}))
     assert "sqlalchemy" in modules
     assert not heavy, f"volume list on the embedded default imports {heavy}"
 

@@ -1,7 +1,6 @@
 """The store: what it keeps, what it derives, what it refuses and what it says then."""
 
 import sqlite3
-import stat
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from extendctl.errors import Busy, ConfigError, ExtendctlError, Refused, TakenOver, Usage
+from extendctl.errors import Busy, ExtendctlError, Refused, TakenOver, Usage
 from extendctl.model import (
     LayerOutcome,
     LayerReport,
@@ -423,31 +422,6 @@ def test_abandoning_adopts_what_is_measured(store: Store) -> None:
 def test_an_unknown_operation_is_not_found(store: Store) -> None:
     with pytest.raises(Refused, match="there is no operation 7"):
         store.operation(7)
-
-
-@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-def test_a_backup_holds_everything_and_is_private(store: Store, tmp_path: Path) -> None:
-    opened(store)
-    copy = tmp_path / "copy.db"
-    store.backup(copy)
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    with open_store(f"sqlite:///{copy}") as other:
-        assert other.volumes() == store.volumes()
-        other.check()
-    with pytest.raises(ConfigError, match=r"copy\.db cannot be made: File exists"):
-        store.backup(copy)
-
-
-@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-def test_the_check_finds_a_row_without_its_volume(store: Store, url: str) -> None:
-    add(store)
-    store.attach("vol1", "web1")
-    store.check()
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as raw:
-        raw.execute("DELETE FROM volumes")
-    raw.close()
-    with pytest.raises(ConfigError, match="a row of attachments belongs to no volumes"):
-        store.check()
 
 
 def test_an_owner_is_told_from_others(store: Store) -> None:

@@ -97,21 +97,6 @@ def test_a_damaged_page_is_found(path: Path) -> None:
     assert f"the state {path} is damaged" in fault(f"sqlite:///{path}")
 
 
-def test_damage_that_a_command_did_not_meet_is_found_by_the_check(path: Path) -> None:
-    with open_store(f"sqlite:///{path}") as store:
-        for number in range(500):
-            add(store, f"vol{number}")
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        file.seek(size - size % 4096 - 4096)
-        file.write(b"\xff" * 4096)
-    with (
-        open_store(f"sqlite:///{path}") as store,
-        pytest.raises(ConfigError, match=f"the state {path}"),
-    ):
-        store.check()
-
-
 def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
     raw = sqlite3.connect(path)
     raw.execute("CREATE TABLE bookmarks (url TEXT)")
@@ -124,9 +109,9 @@ def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
 @pytest.mark.parametrize(
     ("revision", "said"),
     [
-        ("0002", "has revision 0002, of a newer extendctl (which knows 0001)"),
-        ("1f2e3d", "has revision 1f2e3d, that this extendctl does not know (which knows 0001)"),
-        ("0000", "has revision 0000, that this extendctl does not know (which knows 0001)"),
+        ("0003", "has revision 0003, of a newer extendctl (which knows 0002)"),
+        ("1f2e3d", "has revision 1f2e3d, that this extendctl does not know (which knows 0002)"),
+        ("0000", "has revision 0000, that this extendctl does not know (which knows 0002)"),
     ],
 )
 def test_another_revision_is_refused(path: Path, revision: str, said: str) -> None:

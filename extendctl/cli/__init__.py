@@ -71,6 +71,17 @@ _POLICY = Group(
     },
 )
 
+_STATE = Group(
+    "state",
+    help="Look after the state: what the program knows and what it has done.",
+    entries={
+        "backup": Entry("extendctl.cli.state:backup", "Copy the state into a new file."),
+        "restore": Entry("extendctl.cli.state:restore", "Put a backup, or another state, back."),
+        "check": Entry("extendctl.cli.state:check", "Look at all of the state and its files."),
+        "upgrade": Entry("extendctl.cli.state:upgrade", "Bring an earlier state up to date."),
+    },
+)
+
 main = top(
     help="Grow a storage volume while it is attached and in use, and prove each layer's new size.",
     entries={
@@ -81,6 +92,7 @@ main = top(
         "volume": _VOLUME,
         "operation": _OPERATION,
         "policy": _POLICY,
+        "state": _STATE,
         "completion": _COMPLETION,
     },
 )

@@ -75,6 +75,10 @@ class Session:
         from extendctl.extension.means import silent
 
         with opened(settings, self.stop, listener or silent) as means:
+            if means.store.upgraded is not None:
+                from extendctl.views_state import upgrade
+
+                self.console.message(upgrade(means.store.upgraded))
             yield means
 
     @contextmanager

@@ -130,7 +130,7 @@ def _further(source: Source, volume: Volume, view: Lookout) -> Found:
 
 def _looked_at(find: Found, view: Lookout, look: Callable[..., list[Sight]]) -> Found:
     known = find.source.known
-    if known is None:
+    if known is None or find.source.idle:
         return find
     unasked = tuple(view.unasked(known))
     sights = attempt(lambda: look(known))

@@ -143,6 +143,18 @@ def test_what_nobody_was_given_is_taken_in_without_attachments(tmp_path: Path) -
     assert stage.status == "available"
 
 
+def test_a_logical_volume_that_nobody_has_open_is_available(tmp_path: Path) -> None:
+    """It is active on its own machine, as all are there; a virtual machine would have it open."""
+    stage = bare(local_lvm(), tmp_path)
+    with stage.change() as state:
+        build.volume(state, "silo", "vg0/idle", GIB, opened=False)
+        build.volume(state, "silo", "vg0/guest", GIB)
+    take(stage)
+    found = {one.name: hosts(stage, one.name) for one in stage.store.volumes()}
+    assert found == {"guest": ["silo"], "idle": [], "vol1": ["silo"]}
+    assert take(stage).attached == ()
+
+
 def test_one_path_of_several_is_the_device(tmp_path: Path) -> None:
     stage = bare(two_paths(), tmp_path)
     take(stage)

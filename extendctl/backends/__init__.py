@@ -16,14 +16,16 @@ from extendctl.stack import Trunk
 class Source:
     """Something a backend has that could be a volume; size in bytes.
 
-    `identity` is as in Volume, `known` is how hosts know it: None while no target serves it. With
-    `faults` it cannot be taken in, for these reasons.
+    `identity` is as in Volume, `known` is how hosts know it: None while no target serves it. An
+    `idle` one is there for its own machine, where nobody has it open. With `faults` it cannot be
+    taken in, for these reasons.
     """
 
     name: str
     identity: str
     size: Size
     known: Identity | None = None
+    idle: bool = False
     faults: tuple[Fault, ...] = ()
 
 

@@ -156,7 +156,7 @@ class FileBackend:
             f"file:{machine_id}:{path}",
             size,
             Identity("file", path),
-            () if size else (empty,),
+            faults=() if size else (empty,),
         )
 
     def _files(self) -> dict[str, Size]:

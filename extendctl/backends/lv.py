@@ -131,7 +131,8 @@ def listed(machine: Host, group: str, pool: str | None) -> list[tuple[Source, Wh
             continue
         block = blocks.get(row.dm_uuid)
         known = Identity("dm-uuid", row.dm_uuid)
-        source = Source(row.name, f"lv:{row.uuid}", row.size, known, _unfit(row, machine.name))
+        closed, faults = row.attr[5:6] != "o", _unfit(row, machine.name)
+        source = Source(row.name, f"lv:{row.uuid}", row.size, known, closed, faults)
         used = block is not None and facts.in_use(block)
         found.append((source, Where(*served.spot(row, block), used)))
     return found

@@ -96,7 +96,7 @@ def exported(source: Source, where: Where, exports: Sequence[Export], host: str)
     """A source as hosts know it: by the one name under which the target serves it, if it does."""
     found = [one for one in exports if where.serves(one)]
     if len(found) == 1:
-        return replace(source, known=found[0].identity)
+        return replace(source, known=found[0].identity, idle=False)
     faults = list(source.faults)
     if found:
         faults.append(ambiguous(source.name, host, [one.name for one in found]))

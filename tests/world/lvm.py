@@ -97,7 +97,8 @@ def attributes(one: LogicalVolume) -> str:
         one.segtype, ("-", "-")
     )
     last = "k" if one.resting else "-"
-    return f"{kind}wi-{active}{'o' if one.device else '-'}{target}{zero}-{last}"
+    opened = "o" if one.device and one.opened else "-"
+    return f"{kind}wi-{active}{opened}{target}{zero}-{last}"
 
 
 def lvextend(call: Call) -> Answer:

@@ -94,6 +94,7 @@ class LogicalVolume(Thing):
     suspended: bool = False
     hidden: str = ""  # lv_attr's first letter of what LVM keeps for itself
     letter: str = ""  # lv_attr's first letter where nothing else tells it: s for a thick snapshot
+    opened: bool = True  # while it is active: somebody has its device open
     resting: bool = False  # left out of activation: lv_attr's last letter is k
 
 

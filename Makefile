@@ -92,6 +92,14 @@ test: packages venv lint ## install what is missing, lint, all tests but `tall`,
 tall: packages venv ## the lab's tallest stacks and their faults, as long again as the rest of the lab
 	$(PY) -m pytest tests/lab/test_tall_*.py tests/lab/test_targets.py
 
+.PHONY: torture
+torture: packages venv ## faults of every kind for MINUTES=60, into docs/reliability.md; or one case: SEED=N; LAB=no
+	$(PY) -m tests.torture $(if $(SEED),--seed $(SEED),--minutes $(or $(MINUTES),60) $(if $(filter no,$(LAB)),--no-lab))
+
+.PHONY: mutants
+mutants: venv ## drop one safeguard of the program after another: a test has to notice each
+	$(PY) -m tests.torture.mutants $(if $(ONLY),$(ONLY))
+
 .PHONY: demo
 demo: venv ## watch a mounted filesystem grow under a writer, on this machine (root)
 	$(PY) demo/demo.py

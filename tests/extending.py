@@ -15,6 +15,7 @@ from typing import Any
 
 from extendctl import app, inventory
 from extendctl.config import BackendConfig, Config, Limits, PolicyConfig
+from extendctl.errors import ExtendctlError
 from extendctl.extension.check import check
 from extendctl.extension.extend import extend, resume
 from extendctl.extension.means import Means, silent
@@ -30,6 +31,7 @@ from tests.world import World, build, lio
 from tests.world.machine import undress
 from tests.world.site import ATTACHED, POINT, Site, shared
 from tests.world.state import GIB, State
+from tests.world.swap import PAGE
 
 VOLUME = "vol1"
 GOAL = 20 * GIB
@@ -95,13 +97,17 @@ class CountedLine:
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60.0) -> Result:
         if not undress(argv).deed:
             return self.line.run(argv, stdin, timeout)
+        lost: ExtendctlError | None = None
         with self.world.change() as state:  # no other command comes between the two looks
             before = sizes(state)
             try:
-                return self.line.run(argv, stdin, timeout)
-            finally:
-                with self.world.change() as now:
-                    self.tally.note(before, sizes(now))
+                result = self.line.run(argv, stdin, timeout)
+            except ExtendctlError as error:  # kept, because a block that raises changes nothing
+                lost = error
+            self.tally.note(before, sizes(state))
+        if lost is not None:
+            raise lost
+        return result
 
     def close(self) -> None:
         self.line.close()
@@ -256,6 +262,9 @@ def measured(state: State, line: LayerReport) -> Size | None:
         return min(known[line.host, name] for name in line.name.split(","))
     bare = line.name.removeprefix("/dev/")
     device = machine.device_at(f"/dev/{bare}") or machine.device_at(f"/dev/mapper/{bare}")
+    if line.kind == "swap":
+        used = machine.swapped.get(device or "")
+        return None if used is None else used[0] + PAGE
     if line.kind == "pv":
         return next((one.size for one in machine.groups.values() if one.device == device), None)
     return known.get((line.host, line.name if device is None else device))

@@ -16,6 +16,7 @@ from extendctl.errors import ExtendctlError
 from extendctl.model import VolumeReport
 from extendctl.store import Store
 from extendctl.transport import Result, Transport
+from tests import ledger
 from tests.extending import Stage
 from tests.world.machine import undress
 
@@ -24,12 +25,13 @@ EVERYTHING = ("deed before", "deed after", "commit before", "commit after")
 
 @dataclass
 class Fate:
-    """Acts at the `number`-th moment of these kinds, once."""
+    """Acts at the `number`-th moment of these kinds, once, or with `lasting` at each from it on."""
 
     number: int
     act: Callable[[], None]
     kinds: Sequence[str] = EVERYTHING
     seen: int = 0
+    lasting: bool = False
     still: Callable[[], AbstractContextManager[None]] = nullcontext
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -40,14 +42,19 @@ class Fate:
         """
         with self._lock:
             self.seen += kind in self.kinds
-            struck = kind in self.kinds and self.seen == self.number
+            late = self.lasting and 0 < self.number < self.seen
+            struck = kind in self.kinds and (self.seen == self.number or late)
         if struck:
+            ledger.fault(self.act.__name__)
             with self.still():
                 self.act()
 
 
 class MortalDatabase(Database):
-    """A database whose every commit is two moments."""
+    """A database whose every commit is two moments, but for those that only show life.
+
+    They come when they come, and what they strike would be another thread in the middle of a deed.
+    """
 
     def __init__(self, url: str, fate: Fate) -> None:
         super().__init__(url)
@@ -56,27 +63,29 @@ class MortalDatabase(Database):
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
+        alive = threading.current_thread().name == "heartbeat"
         with self.alone, super().writing() as connection:
             yield connection
-            self.fate.comes("commit before")
-        self.fate.comes("commit after")
+            if not alive:
+                self.fate.comes("commit before")
+        if not alive:
+            self.fate.comes("commit after")
 
 
 @dataclass
 class MortalLine:
-    """A line on which every deed is two moments."""
+    """A line on which every deed and every question is two moments."""
 
     line: Transport
     fate: Fate
 
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60.0) -> Result:
-        if not undress(argv).deed:
-            return self.line.run(argv, stdin, timeout)
-        self.fate.comes("deed before")
+        kind = "deed" if undress(argv).deed else "question"
+        self.fate.comes(f"{kind} before")
         try:
             return self.line.run(argv, stdin, timeout)
         finally:
-            self.fate.comes("deed after")
+            self.fate.comes(f"{kind} after")
 
     def close(self) -> None:
         self.line.close()
@@ -102,7 +111,12 @@ class Program:
 
     def frozen(self) -> bool:
         """Wait until it is stopped: False if it ended before that."""
-        return os.WIFSTOPPED(os.waitpid(self.pid, os.WUNTRACED)[1])
+        return self.stopped_or_ended() is None
+
+    def stopped_or_ended(self) -> int | None:
+        """Wait for the one or the other: None when it is stopped, else as `ended`."""
+        status = os.waitpid(self.pid, os.WUNTRACED)[1]
+        return None if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status)
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -128,7 +142,7 @@ def start(stage: Stage, fate: Fate, work: Work = extending) -> Program:
         return Program(pid)
     status = 1
     try:
-        status = _work(stage, fate, work)
+        status = live(stage, fate, work)
     except BaseException:  # noqa: BLE001 - a child of a test must end here, whatever happens
         traceback.print_exc()
     finally:
@@ -142,11 +156,17 @@ def _still(stage: Stage, database: MortalDatabase) -> Iterator[None]:
         yield
 
 
-def _work(stage: Stage, fate: Fate, work: Work) -> int:
+def live(stage: Stage, fate: Fate, work: Work = extending) -> int:
+    """Do it in this process, under this fate; gives the exit status of the command."""
     database = MortalDatabase(stage.config.state, fate)
     with Store(database) as store:
         fate.still = lambda: _still(stage, database)
-        mine = replace(stage, store=store, wrap=lambda line, _: MortalLine(line, fate))
+        mine = replace(
+            stage,
+            store=store,
+            wrap=lambda line, _: MortalLine(line, fate),
+            listener=lambda *_: fate.comes("event"),  # of a layer, when it has been written down
+        )
         try:
             return work(mine).exit_status
         except ExtendctlError as error:

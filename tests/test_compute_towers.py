@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,25 +13,10 @@ from tests import extending
 from tests.extending import MEMORY, Rehearsal, Stage, begin
 from tests.world import tower
 from tests.world.state import Machine
-from tests.world.tower import TOPS
+from tests.world.tower import MATRIX
 
 pytestmark = pytest.mark.long
 
-BOTTOMS: tuple[tuple[str, ...], ...] = ((), ("multipath",))
-TABLES: tuple[tuple[str, ...], ...] = ((), ("gpt",), ("dos",))
-MIDDLES: tuple[tuple[str, ...], ...] = (
-    (),
-    ("luks",),
-    ("luks1",),
-    ("lvm",),
-    ("luks", "lvm"),
-    ("lvm", "luks"),
-    ("lvm", "luks1", "lvm"),
-)
-MATRIX = [
-    (*bottom, *table, *middle, top)
-    for bottom, table, middle, top in product(BOTTOMS, TABLES, MIDDLES, TOPS)
-]
 KINDS = {"gpt": ["partition"], "dos": ["partition"], "luks1": ["luks"], "lvm": ["pv", "guest-lv"]}
 CUT = [
     ("ext4",),

@@ -135,6 +135,21 @@ def test_who_wakes_up_after_being_taken_over_does_nothing_more(directory: Path) 
         assert set(stage.growths.values()) == {1}
 
 
+def test_who_wakes_up_between_the_record_and_the_deed_does_not_do_it(directory: Path) -> None:
+    """Frozen when it has written down what it will do next, and taken over: it is not done."""
+    moments = 0
+    for stage, program in frozen_moments(directory, ("event",)):
+        moments += 1
+        assert start(stage, Fate(0, killed), taking_over).ended() == -signal.SIGKILL
+        deeds = stage.world.deeds()
+        program.thaw()
+        assert program.ended() in {4, 5}
+        assert stage.world.deeds() == deeds
+        assert stage.resume().exit_status == 0
+        assert set(stage.growths.values()) == {1}
+    assert moments >= 8
+
+
 def test_who_is_taken_over_before_its_first_deed_has_changed_nothing(directory: Path) -> None:
     """Frozen with an open operation and nothing done: it wakes up, says "not now", acts not."""
     stage = Rehearsal(iscsi_ext4, directory, shared=True).again()

@@ -1,8 +1,9 @@
 """What happens to machines between two commands: devices renamed, replaced, gone, filled up."""
 
-from tests.world.lio import serial
+from tests.world.lio import capacity, serial
 from tests.world.lvm import uuid
 from tests.world.state import Content, Device, State
+from tests.world.swap import PAGE
 
 
 def rename(state: State, machine: str, old: str, new: str) -> None:
@@ -81,3 +82,37 @@ def without(state: State, machine: str, tool: str) -> None:
 def unprivileged(state: State, machine: str, user: str = "ops") -> None:
     """Sudo asks for a password."""
     state.machines[machine].sudo[user] = "password"
+
+
+def reboot(state: State, machine: str) -> None:
+    """It has started anew: every size is read again from what is beneath, and /run is empty."""
+    one = state.machines[machine]
+    one.boot_id = f"{one.boot_id[:-12]}{int(one.boot_id[-12:], 16) + 0x1000:012x}"
+    one.resting = {}
+    for name, device in one.devices.items():
+        if device.lun is not None:
+            device.size = capacity(state, device.lun) or device.size
+        elif device.file is not None:
+            device.size = one.files[device.file]
+        elif (device.dm_uuid or "").startswith("mpath-"):
+            device.size = min(one.devices[path].size for path in device.slaves)
+        elif (device.dm_uuid or "").startswith("CRYPT-"):
+            below = one.devices[device.slaves[0]]
+            header = state.contents[below.content or ""]
+            device.size = below.size - header.offset
+        _partitions(state, machine, name)
+        content = state.content(machine, name)
+        if content is not None and content.type == "swap":
+            one.swapped.setdefault(name, [(content.blocks - 1) * PAGE, 0, 5])
+
+
+def _partitions(state: State, machine: str, disk: str) -> None:
+    """The kernel takes a disk's partitions from its table."""
+    content = state.content(machine, disk)
+    devices = state.machines[machine].devices
+    for number, _, sectors in content.table if content is not None else ():
+        for part in devices.values():
+            of_disk = part.parent == disk and part.partition == number
+            of_map = disk in part.slaves and (part.dm_uuid or "").startswith(f"part{number}-")
+            if of_disk or of_map:
+                part.size = sectors * 512

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from extendctl.errors import Unreachable
 from extendctl.transport import LineLost
+from tests import ledger
 from tests.world.answer import Answer
 from tests.world.machine import Undressed
 from tests.world.state import Fault, State
@@ -33,6 +34,7 @@ def judge(state: State, machine: str, bare: Undressed, timeout: float) -> Verdic
             continue
         if fault.times is not None:
             fault.times -= 1
+        ledger.fault(f"{fault.kind} {fault.when}" if fault.kind == "cut" else fault.kind)
         return _verdict(fault, bare, timeout)
     return Verdict()
 

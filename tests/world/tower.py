@@ -1,6 +1,7 @@
 """Sites whose volume carries a tower of layers on web1, built from a list of kinds."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from extendctl.config import HostConfig
@@ -15,6 +16,22 @@ from tests.world.world import World
 KEY = "/root/crypt.key"
 LEFT = 512 * MIB  # what a volume group here keeps free on purpose
 TOPS = ("ext4", "xfs", "btrfs", "swap")
+BOTTOMS: tuple[tuple[str, ...], ...] = ((), ("multipath",))
+TABLES: tuple[tuple[str, ...], ...] = ((), ("gpt",), ("dos",))
+MIDDLES: tuple[tuple[str, ...], ...] = (
+    (),
+    ("luks",),
+    ("luks1",),
+    ("lvm",),
+    ("luks", "lvm"),
+    ("lvm", "luks"),
+    ("lvm", "luks1", "lvm"),
+)
+MATRIX = [
+    (*bottom, *table, *middle, top)
+    for bottom, table, middle, top in product(BOTTOMS, TABLES, MIDDLES, TOPS)
+]
+"""Every tower that makes sense, lowest kind first."""
 
 
 class Tower(Site):

@@ -1,0 +1,112 @@
+"""The program is killed, sshd stopped, a host reset, all in the middle: one resume finishes it."""
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.lab import program
+from tests.lab.lab import Lab
+from tests.lab.program import MIB, Program
+from tests.lab.writer import Writer
+
+OLD, NEW = 512 * MIB, 600 * MIB
+EXTEND = ("volume", "extend", "ext4vol", "--size", "600M")
+
+# Stand in for lvextend on silo: tell that the command has come, wait for a word, and act before
+# that or after it.
+_LVEXTEND = "/usr/local/sbin/lvextend"
+_REAL = _LVEXTEND.replace("/local", "")
+_WAIT = "touch /run/has-come; while [ ! -e /run/go-on ]; do sleep 0.1; done"
+_BEFORE = f'#!/bin/sh\n{_WAIT}\n{_REAL} "$@"\nstatus=$?\ntouch /run/has-ended\nexit $status\n'
+_AFTER = f'#!/bin/sh\n{_REAL} "$@"\nstatus=$?\n{_WAIT}\ntouch /run/has-ended\nexit $status\n'
+
+_SILENT = """
+systemctl stop ssh.socket ssh.service 2>/dev/null
+pkill -KILL -u ops sshd
+true
+"""
+
+
+def half_way(lab: Lab, ops: Program, script: str) -> "subprocess.Popen[str]":
+    """An extension that has come to its first deed."""
+    lab.put("silo", _LVEXTEND, script)
+    lab.run("silo", f"chmod +x {_LVEXTEND}")
+    extending = ops.start(*EXTEND)
+    lab.run("silo", "while [ ! -e /run/has-come ]; do sleep 0.1; done")
+    return extending
+
+
+def go_on(lab: Lab) -> None:
+    """Let the command end, and the next one be the real one."""
+    lab.run("silo", f"rm {_LVEXTEND}; touch /run/go-on")
+
+
+def finished(lab: Lab, ops: Program, writer: Writer) -> None:
+    """One resume, every layer at its size, nothing lost under the writer."""
+    resumed = ops.run("volume", "resume", "ext4vol").result
+    assert (resumed["status"], resumed["size"]) == ("in-use", NEW)
+    assert set(program.measure(lab, "ext4vol")["ext4vol"].values()) == {NEW}
+    assert program.deeds(lab) == {"silo": 1, "web1": 2, "web2": 0}
+    ops.run("volume", "check", "ext4vol")
+    assert ops.run("volume", "resume", "ext4vol").result["outcome"] == "unchanged"
+    written = writer.stop_and_verify()
+    assert (written.errors, written.verified > 0) == ((), True)
+
+
+@pytest.mark.parametrize("script", [_BEFORE, _AFTER], ids=["before", "after"])
+def test_a_program_that_is_killed_is_followed(script: str, fresh_lab: Lab, tmp_path: Path) -> None:
+    """SIGKILL while the backend grows, before or after it has: its command lives on by itself."""
+    lab = fresh_lab
+    ops = program.known(lab, tmp_path, "ext4vol")
+    writer = Writer(lab, "web1", "/srv/ext4vol")
+    extending = half_way(lab, ops, script)
+    extending.send_signal(signal.SIGKILL)
+    assert extending.wait(60) == -signal.SIGKILL
+    extending.communicate()
+    shown = ops.show("ext4vol")
+    assert (shown["status"], shown["size"]) == ("extending", OLD)
+    go_on(lab)
+    lab.run("silo", "while [ ! -e /run/has-ended ]; do sleep 0.1; done")
+    finished(lab, ops, writer)
+
+
+def _stop_sshd(lab: Lab) -> None:
+    lab.run("web1", _SILENT)
+
+
+def _start_sshd(lab: Lab) -> None:
+    lab.run("web1", "systemctl start ssh.service")
+
+
+def _reset(lab: Lab) -> None:
+    lab.reboot("web1")
+
+
+def _nothing(lab: Lab) -> None:
+    """It has come back by itself."""
+
+
+@pytest.mark.parametrize(
+    ("fall", "rise"), [(_stop_sshd, _start_sshd), (_reset, _nothing)], ids=["sshd", "reset"]
+)
+def test_a_host_that_is_lost_in_the_middle_follows_later(
+    fall: Callable[[Lab], None], rise: Callable[[Lab], None], fresh_lab: Lab, tmp_path: Path
+) -> None:
+    """Its sshd is stopped and its session killed, or it is reset, after the backend has grown."""
+    lab = fresh_lab
+    ops = program.known(lab, tmp_path, "ext4vol")
+    extending = half_way(lab, ops, _AFTER)
+    fall(lab)
+    go_on(lab)
+    stdout, stderr = extending.communicate(timeout=300)
+    assert extending.returncode in {0, 5}, f"{stdout}\n{stderr}"
+    shown = ops.show("ext4vol")
+    assert (shown["status"], shown["size"]) == ("in-use", NEW)
+    assert [one["lagging"] for one in shown["attachments"]] == [extending.returncode == 5]
+    rise(lab)
+    assert ops.run("volume", "resume", "ext4vol").result["size"] == NEW
+    assert set(program.measure(lab, "ext4vol")["ext4vol"].values()) == {NEW}
+    ops.run("volume", "check", "ext4vol")

@@ -1,0 +1,242 @@
+"""One case after another: faults in a row on one extension, the truth after each, then the goal."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from extendctl.errors import ExtendctlError
+from extendctl.extension.abandon import abandon
+from extendctl.model import Operation, VolumeReport
+from tests.extending import MEMORY, Rehearsal, Stage, sizes
+from tests.mortal import Fate, Program, Work, killed, live, start
+from tests.torture import blows, truth
+from tests.torture.blows import Arm
+from tests.torture.cases import Case, Round, making
+
+STATUSES = frozenset({0, 2, 3, 4, 5, 130, -signal.SIGKILL})
+ONE_MORE = frozenset({"deed before", "commit after"})
+"""Moments at which a program may have had its last look before a deed, and cannot know more."""
+UNTOUCHED = frozenset({2, 3, 4})
+"""Exit statuses that say that nothing was changed."""
+
+
+@dataclass
+class Verdict:
+    """What came of a case: the faults that struck, by kind, and what was wrong."""
+
+    case: Case
+    struck: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Counting(Fate):
+    """A fate that only counts the moments, by kind."""
+
+    moments: Counter[str] = field(default_factory=Counter)
+
+    def comes(self, kind: str) -> None:
+        with self._lock:
+            self.moments[kind] += 1
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A stopped program, the operation that it held, and where it stopped."""
+
+    program: Program
+    operation: Operation | None
+    moment: str
+
+
+def run(case: Case) -> Verdict:
+    """Everything that befalls a case; whatever is wrong stands in the verdict."""
+    with TemporaryDirectory(dir=MEMORY) as directory:
+        return Bench(case, Path(directory)).run()
+
+
+class Bench:
+    """A case at work: its stage, how it was in the beginning, and how it has to be in the end."""
+
+    def __init__(self, case: Case, directory: Path) -> None:
+        self.case = case
+        self.verdict = Verdict(case)
+        rehearsal = Rehearsal(making(case.site), directory, shared=True)
+        stage = rehearsal.again()
+        counting = Counting(0, killed)
+        assert live(stage, counting, self._work("extend")) == 0, f"{case} has no end"
+        self.base, self.goal = rehearsal.state, stage.world.state
+        self.moments = counting.moments
+        self.sent = Counter((entry.machine, entry.kind) for entry in self.goal.log)
+        self.stage = rehearsal.again()
+        self.arm = Arm(self.stage, directory / "struck")
+        self.frozen: list[Frozen] = []
+
+    def run(self) -> Verdict:
+        """The rounds, the thaw, and the last command."""
+        try:
+            for number, one in enumerate(self.case.rounds, 1):
+                self._keep(f"round {number}", self._round(one))
+            self._keep("the thaw", self._thaw())
+            self._keep("the end", self._end())
+        finally:
+            for asleep in self.frozen:
+                os.kill(asleep.program.pid, signal.SIGKILL)
+                asleep.program.ended()
+            self.stage.store.close()
+        return self.verdict
+
+    def _keep(self, where: str, wrong: Iterator[str]) -> None:
+        self.verdict.wrong += [f"{where}: {what}" for what in wrong]
+
+    def _work(self, name: str) -> Work:
+        size = self.case.size
+
+        def work(stage: Stage) -> VolumeReport:
+            return stage.resume() if name == "resume" else stage.extend(size)
+
+        return work
+
+    def _round(self, one: Round) -> Iterator[str]:
+        """One program, or two, and what befalls it; then the truth."""
+        stage = self.stage
+        self._count("clock", bool(one.clock))
+        if one.clock:
+            blows.jump(stage, one.clock)
+        self._take_over()
+        earlier, growths = sizes(stage.world.state), stage.growths
+        ends = [self._abandon()] if one.work == "abandon" else self._programs(one)
+        yield from (f"exit status {end}" for end in ends if end not in {*STATUSES, None})
+        if set(ends) <= UNTOUCHED and stage.growths != growths:
+            yield f"it said {ends} and {stage.growths - growths} grew"
+        self._aftermath(one)
+        yield from truth.shrunk(earlier, sizes(stage.world.state))
+        yield from truth.between(stage, self.base, self.goal)
+        if one.thaw:
+            yield from self._thaw()
+
+    def _programs(self, one: Round) -> list[int | None]:
+        """The exit statuses of those who ran; None of a frozen one, which has none yet."""
+        fate = Fate(0, killed)
+        if one.strike is not None:
+            fate = self.arm.fate(one.strike, self.moments[one.strike.moment])
+        if one.fault is not None:
+            self.arm.place(one.fault, self.sent)
+        programs = [start(self.stage, fate, self._work(one.work))]
+        if one.rival:
+            programs.append(start(self.stage, Fate(0, killed), self._work("extend")))
+        self._count("rival", one.rival)
+        ends = [program.stopped_or_ended() for program in programs]
+        if ends[0] is None:
+            moment = "" if one.strike is None else one.strike.moment
+            self.frozen.append(Frozen(programs[0], self._open(), moment))
+        return ends
+
+    def _open(self) -> Operation | None:
+        return next(iter(self.stage.store.open_operations()), None)
+
+    def _abandon(self) -> int:
+        """Lead out of the unfinished operation; the way for what cannot be finished."""
+        unfinished = self.stage.unfinished
+        self._count("abandon", unfinished is not None)
+        if unfinished is None:
+            return 0
+        try:
+            abandon(self.stage.means(), unfinished.id)
+        except ExtendctlError as error:
+            return error.exit_status
+        return 0
+
+    def _take_over(self) -> None:
+        """Let nobody hear of a frozen owner, so that the next program takes over."""
+        pids = {one.program.pid for one in self.frozen}
+        mine = self._open()
+        if mine is not None and mine.owner.pid in pids:
+            blows.unheard(self.stage)
+
+    def _aftermath(self, one: Round) -> None:
+        """Count what has struck, and mend what a round has broken."""
+        struck = self.arm.struck()
+        rebooted = None
+        if one.strike is not None and "strike" in struck:
+            self._count(one.strike.kind)
+            if one.strike.kind == "machine-reboot":
+                rebooted = self.arm.machine(one.strike)
+        if one.fault is not None and "fault" in struck:
+            self._count(one.fault.kind)
+        blows.mend(self.stage, self.base, rebooted)
+
+    def _count(self, kind: str, so: bool = True) -> None:
+        self.verdict.struck[kind] += so
+
+    def _thaw(self) -> Iterator[str]:
+        """Who was frozen goes on: after it was taken over, it does nothing more.
+
+        Between its last look at the state and the command there is a moment in which it cannot
+        know, on each host that it is at work on; what it sends then is absolute, and so it changes
+        nothing.
+        """
+        while self.frozen:
+            one = self.frozen.pop(0)
+            before, growths = len(self.stage.world.deeds()), self.stage.growths
+            mine = one.operation is not None and self._still(one.operation)
+            one.program.thaw()
+            status = one.program.ended()
+            if status not in STATUSES:
+                yield f"thawed, it exits with {status}"
+            deeds = len(self.stage.world.deeds()) - before
+            allowed = len(self.stage.site.users) - (one.moment not in ONE_MORE)
+            if one.operation is not None and not mine:
+                self._count("freeze-taken-over")
+                if deeds > allowed:
+                    yield f"taken over, it woke up and did {deeds} deeds"
+                if self.stage.growths != growths:
+                    yield f"taken over, it woke up and grew {self.stage.growths - growths}"
+            yield from truth.between(self.stage, self.base, self.goal)
+
+    def _still(self, operation: Operation) -> bool:
+        now = self.stage.store.operation(operation.id)
+        return (now.epoch, now.state) == (operation.epoch, operation.state)
+
+    def _end(self) -> Iterator[str]:
+        stage = self.stage
+        pending = stage.unfinished is not None or stage.volume().lagging
+        last = self.case.last if pending else "extend"
+        report = self._work(last)(stage)
+        yield from truth.between(stage, self.base, self.goal)
+        yield from truth.reached(stage, report, self.goal)
+
+
+class TooLong(Exception):
+    """A case did not end in its time."""
+
+
+def bounded(case: Case, seconds: int = 120) -> Verdict:
+    """A case, with a limit to its time; what it raises is wrong, too."""
+
+    def late(_signal: int, _frame: object) -> None:
+        raise TooLong(f"it has not ended after {seconds} s")
+
+    verdict = Verdict(case)
+    previous = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        verdict = run(case)
+    except (Exception, TooLong) as error:  # noqa: BLE001 - whatever it is, the case is lost by it
+        verdict.wrong.append(f"{type(error).__name__}: {error}")
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
+    return verdict
+
+
+def counted(verdicts: Sequence[Verdict]) -> Counter[str]:
+    """How often each kind has struck."""
+    total: Counter[str] = Counter()
+    for verdict in verdicts:
+        total.update(verdict.struck)
+    return total

@@ -1,0 +1,119 @@
+"""Runs the tests that inject faults at every moment, and counts what they injected."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests import ledger
+from tests.lab.tools import unusable
+
+TOP = Path(__file__).parent.parent.parent
+FAULTY = ("test_ssh*.py", "test_*faults*.py", "test_*races*.py", "test_extension_*.py",
+          "test_*drift*.py", "test_*hostile*.py", "test_*clock*.py")  # fmt: skip
+"""Files whose tests are about what goes wrong, beside all that try every moment."""
+LONG = "pytest.mark.long"
+IN_THE_LAB = ("test_*dies*.py", "test_*faults*.py")
+NAMES = {"killed": "kill", "stopped": "freeze", "fail": "state fails"}
+"""What the tests' own acts are called in the record."""
+_NONE_FAILED = (0, 5)  # pytest's exit statuses; 5: there was nothing to run
+
+
+@dataclass
+class Row:
+    """One file of tests: its tests by outcome, its faults by kind, and those in failed tests."""
+
+    file: str
+    says: str
+    tests: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Suite:
+    """The rows of one run of pytest; `trouble` when it is not all that should have run."""
+
+    rows: list[Row] = field(default_factory=list)
+    trouble: str = ""
+    seconds: float = 0.0
+
+
+def simulated(seconds: float) -> Suite:
+    """Every file about faults that needs no lab; `seconds` is all the time that it may take."""
+    return _run(("-n", "2", *_simulated()), seconds)
+
+
+def _simulated() -> list[str]:
+    here = TOP / "tests"
+    faulty = {path for pattern in FAULTY for path in here.glob(pattern)}
+    long = {path for path in here.glob("test_*.py") if LONG in path.read_text()}
+    return sorted(
+        str(path.relative_to(TOP)) for path in faulty | long if "torture" not in path.name
+    )
+
+
+def laboratory(seconds: float) -> Suite:
+    """The faults of real machines, where the lab can run."""
+    reason = unusable()
+    if reason is not None:
+        return Suite(trouble=f"not run: {reason}")
+    here = TOP / "tests" / "lab"
+    files = {path for pattern in IN_THE_LAB for path in here.glob(pattern)}
+    return _run(sorted(str(path.relative_to(TOP)) for path in files), seconds)
+
+
+def _run(words: Sequence[str], seconds: float) -> Suite:
+    with TemporaryDirectory() as directory:
+        notes = Path(directory) / "ledger"
+        began = time.monotonic()
+        trouble = _pytest(words, {ledger.NAME: str(notes)}, seconds)
+        return Suite(rows(ledger.read(notes)), trouble, time.monotonic() - began)
+
+
+def _pytest(words: Sequence[str], more: dict[str, str], seconds: float) -> str:
+    """What kept it from running well, in words."""
+    command = (sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "tests.torture.outcomes")
+    try:
+        done = subprocess.run(
+            (*command, *words), cwd=TOP, env={**os.environ, **more}, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"ended after {seconds:.0f} s, before all tests had run"
+    if done.returncode in _NONE_FAILED:
+        return ""
+    return "tests failed" if done.returncode == 1 else f"pytest ended with {done.returncode}"
+
+
+def rows(notes: ledger.Ledger) -> list[Row]:
+    """The notes by file, in the files' order."""
+    found: dict[str, Row] = {}
+    for test, outcome in sorted(notes.outcomes.items()):
+        file = test.partition("::")[0]
+        row = found.setdefault(file, Row(file, _duty(file)))
+        row.tests[outcome] += 1
+        struck = {NAMES.get(kind, kind): n for kind, n in notes.faults.get(test, {}).items()}
+        row.faults.update(struck)
+        if outcome == "failed":
+            row.lost.update(struck)
+    return list(found.values())
+
+
+def _duty(file: str) -> str:
+    """The first sentence of a file of tests."""
+    return (TOP / file).read_text().split('"""')[1].split("\n")[0]
+
+
+def total(rows: Iterable[Row]) -> tuple[Counter[str], Counter[str]]:
+    """All faults by kind, and those that were lost."""
+    faults: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
+    for row in rows:
+        faults.update(row.faults)
+        lost.update(row.lost)
+    return faults, lost

@@ -49,7 +49,7 @@ PACKAGES = {
     "lvextend": "lvm2", "lvs": "lvm2", "pvresize": "lvm2", "lvcreate": "lvm2",
     "resize2fs": "e2fsprogs", "dumpe2fs": "e2fsprogs", "e2fsck": "e2fsprogs",
     "mkswap": "util-linux", "swapon": "mount", "swapoff": "mount",
-    "xfs_growfs": "xfsprogs", "xfs_info": "xfsprogs", "btrfs": "btrfs-progs",
+    "xfs_growfs": "xfsprogs", "xfs_spaceman": "xfsprogs", "btrfs": "btrfs-progs",
     "losetup": "mount", "partx": "util-linux", "kpartx": "kpartx", "udevadm": "udev",
     "tee": "coreutils", "truncate": "coreutils",
     "multipathd": "multipath-tools", "growpart": "cloud-guest-utils", "sfdisk": "fdisk",

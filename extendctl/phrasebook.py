@@ -41,8 +41,9 @@ def ext4(device: str) -> Question[readings.Ext4]:
 
 
 def xfs(mountpoint: str) -> Question[readings.Xfs]:
-    """A mounted xfs's geometry."""
-    return Question(("xfs_info", _mountpoint(mountpoint)), readings.xfs, root=True)
+    """A mounted xfs's geometry. It is what xfs_info(8) runs, which is a script for the shell."""
+    words = ("xfs_spaceman", "-p", "xfs_info", "-c", "info", _mountpoint(mountpoint))
+    return Question(words, readings.xfs, root=True)
 
 
 def btrfs(mountpoint: str) -> Question[dict[str, tuple[int, Size]]]:

@@ -84,7 +84,8 @@ def version(tool: str) -> Question[tuple[str, ...]]:
 
 _VERSION_FLAGS = {
     "nvme": "version",
-    "xfs_growfs": "-V", "xfs_info": "-V", "resize2fs": "-V", "dumpe2fs": "-V", "lvs": "--version",
+    "xfs_growfs": "-V", "xfs_spaceman": "-V", "resize2fs": "-V", "dumpe2fs": "-V",
+    "lvs": "--version",
 }  # fmt: skip
 
 

@@ -219,12 +219,12 @@ class Xfs:
 
 
 def xfs(result: Result) -> Xfs:
-    """`xfs_info MOUNTPOINT`."""
+    """`xfs_spaceman -p xfs_info -c info MOUNTPOINT`."""
     data = re.search(r"^data\s+=.*bsize=(\d+)\s+blocks=(\d+)", result.stdout, re.MULTILINE)
     group = re.search(r"agsize=(\d+) blks", result.stdout)
     device = re.search(r"^meta-data=(\S+)", result.stdout, re.MULTILINE)
     if data is None or group is None or device is None:
-        raise ValueError("no data section in what xfs_info printed")
+        raise ValueError("no data section in what xfs_spaceman printed")
     block_size = figures.number(data[1], "bsize", 1)
     return Xfs(
         device[1],

@@ -120,7 +120,7 @@ TOWER = {
     "sfdisk": text_of(seeds.of("partition_table")[-1]),
     "cryptsetup": text_of(seeds.of("mapping")[-1]),
     "dumpe2fs": text_of(seeds.of("ext4")[-1]),
-    "xfs_info": text_of(seeds.of("xfs")[-1]),
+    "xfs_spaceman": text_of(seeds.of("xfs")[-1]),
     "btrfs": text_of(seeds.of("btrfs")[-1]),
     "blkid": text_of(seeds.of("signature")[-1]),
     "multipathd": text_of(seeds.of("paths")[-1]),

@@ -138,13 +138,13 @@ def _has_super(group: int, content: Content) -> bool:
     return any(group == base**power for base in (3, 5, 7) for power in range(1, 24))
 
 
-def xfs_info(call: Call) -> Answer:
-    """`xfs_info MOUNTPOINT`."""
+def xfs_spaceman(call: Call) -> Answer:
+    """`xfs_spaceman -p xfs_info -c info MOUNTPOINT`."""
     match call.argv[1:]:
-        case (point,):
+        case ("-p", "xfs_info", "-c", "info", point):
             found = _mounted(call, point, "xfs")
             if found is None:
-                return Answer(1, "", said(f"xfs_info: cannot open {point}: Is a directory"))
+                return Answer(1, "", said(f"{point}: Not on a mounted XFS filesystem."))
             return Answer(0, _geometry(call, *found))
     raise call.unknown()
 
@@ -274,7 +274,7 @@ def blkid(call: Call) -> Answer:
 TOOLS = {
     "dumpe2fs": Tool(dumpe2fs, version=f"dumpe2fs {E2FS}\n"),
     "resize2fs": Tool(resize2fs, deed=True, version=f"resize2fs {E2FS}\n"),
-    "xfs_info": Tool(xfs_info, version="xfs_info version 6.1.0\n"),
+    "xfs_spaceman": Tool(xfs_spaceman, version="xfs_spaceman version 6.1.0\n"),
     "xfs_growfs": Tool(xfs_growfs, deed=True, version="xfs_growfs version 6.1.0\n"),
     "btrfs": Tool(btrfs, deed=True, version="btrfs-progs v6.2\n"),
     "blkid": Tool(blkid, version="blkid from util-linux 2.38.1\n"),

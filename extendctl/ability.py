@@ -6,7 +6,7 @@ from extendctl import questions
 from extendctl.errors import Fault
 from extendctl.host import Deed, Host
 
-CAP_SYS_RESOURCE = 1 << 24  # linux/capability.h
+_CAP_SYS_RESOURCE = 1 << 24  # linux/capability.h
 
 
 def hindrances(machine: Host, deed: Deed) -> list[Fault]:
@@ -23,6 +23,19 @@ def missing(machine: Host, tool: str) -> list[Fault]:
         return []
     hint = f"install {PACKAGES.get(tool, tool)} on {machine.name}"
     return [Fault("obstacle", f"{tool} is missing on {machine.name}", hint, machine.name)]
+
+
+def bounded(machine: Host) -> list[Fault]:
+    """Why the kernel would not grow a mounted ext4, although root asks: CAP_SYS_RESOURCE.
+
+    Containers take it away, from root as well: what counts is the bounding set.
+    """
+    if machine.ask(questions.facts()).bounding & _CAP_SYS_RESOURCE:
+        return []
+    message = f"processes on {machine.name} lack CAP_SYS_RESOURCE, without which the kernel does "
+    message += "not grow a mounted ext4"
+    hint = "run it outside of the container, or use --no-filesystem"
+    return [Fault("obstacle", message, hint, machine.name)]
 
 
 def _rights(machine: Host, deed: Deed) -> list[Fault]:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from extendctl import phrasebook, questions
-from extendctl.ability import CAP_SYS_RESOURCE, hindrances, missing
+from extendctl.ability import bounded, hindrances, missing
 from extendctl.backends import Backend
 from extendctl.config import BackendConfig, Config, HostConfig
 from extendctl.errors import ExtendctlError, Fault, Refused, not_found
@@ -19,6 +19,8 @@ from extendctl.policy import Asker, Decision
 from extendctl.size import Size, SizeRequest
 
 Deeds = Mapping[str, tuple[tuple[Deed, ...], tuple[str, ...]]]
+
+_SWAP = "00000000-0000-4000-8000-000000000000"  # a UUID of no swap space
 
 # What a host would do to grow each kind, on a device that need not be there: it is only asked
 # whether the tool is there and root may run it. And the tools that have to look first.
@@ -40,6 +42,15 @@ _DEEDS: Deeds = {
     "ext4": ((phrasebook.grow_ext4("/dev/sda"),), ("dumpe2fs",)),
     "xfs": ((phrasebook.grow_xfs("/mnt"),), ("xfs_spaceman",)),
     "btrfs": ((phrasebook.grow_btrfs(1, "/mnt"),), ()),
+    "swap": (
+        (
+            phrasebook.rest_swap(_SWAP, None),
+            phrasebook.stop_swap("/dev/sda"),
+            phrasebook.make_swap("/dev/sda", _SWAP, ""),
+            phrasebook.start_swap("/dev/sda", -1),
+        ),
+        (),
+    ),
 }
 
 
@@ -52,7 +63,18 @@ def _deeds(config: Config, host: str) -> Deeds:
         "lv": tuple(phrasebook.extend_lv(group, "lv", 4 << 20) for group in groups),
         "file": tuple(phrasebook.extend_file(f"{place}/file", 4096) for place in places),
     }
-    return {kind: (known.get(kind) or deeds, tools) for kind, (deeds, tools) in _DEEDS.items()}
+    every = {kind: (known.get(kind) or deeds, tools) for kind, (deeds, tools) in _DEEDS.items()}
+    if any(one.target for one in backends):
+        every["lun"] = (tuple(deed for one in backends for deed in _serving(one)), ())
+    return every
+
+
+def _serving(backend: BackendConfig) -> Iterator[Deed]:
+    """What a target has to be told of growth: LIO to save it, tgt to look; NVMe's nothing."""
+    if backend.target == "lio":
+        yield phrasebook.save_target()
+    if backend.target == "tgt":
+        yield phrasebook.reopen_tgt(1, 1, f"/dev/{backend.volume_group}/lv")
 
 
 def named(kind: str, name: str, known: Mapping[str, object]) -> None:
@@ -166,9 +188,8 @@ def _hindered(
 ) -> Iterator[Fault]:
     for tool in readers:
         yield from missing(machine, tool)
-    if kind == "ext4" and not machine.ask(questions.facts()).bounding & CAP_SYS_RESOURCE:
-        message = f"processes on {machine.name} lack CAP_SYS_RESOURCE, which growing it wants"
-        yield Fault("obstacle", message, "run it outside of the container", machine.name)
+    if kind == "ext4":
+        yield from bounded(machine)
     for deed in deeds:
         found = attempt(lambda deed=deed: hindrances(machine, deed))  # type: ignore[misc]
         yield from found.faults if isinstance(found, ExtendctlError) else found

@@ -21,10 +21,12 @@ Found = Layer | Skipped | Obstacle
 
 _CLOSED = {"crypto_LUKS": "luks", "LVM2_member": "pv", "swap": "swap"}
 _EXT = frozenset({"ext2", "ext3", "ext4"})
-_NEVER = {
+FOREIGN = {
     "zfs_member": "ZFS", "linux_raid_member": "a software RAID", "bcache": "bcache",
-    "drbd": "DRBD", "ceph_bluestore": "Ceph", "VMFS_volume_member": "VMFS",
+    "drbd": "DRBD", "ceph_bluestore": "an OSD of Ceph", "VMFS_volume_member": "VMFS",
+    "VMFS": "VMFS", "oracleasm": "a disk of Oracle ASM", "vdo": "VDO",
 }  # fmt: skip
+"""What this program cannot grow, by blkid's word for it; the device beneath still grows."""
 
 
 def climb(site: Site, block: Block) -> Iterator[Found]:
@@ -50,10 +52,13 @@ def climb(site: Site, block: Block) -> Iterator[Found]:
 
 
 def partitions(facts: HostFacts, disk: Block) -> list[Block]:
-    """The kernel's devices for a disk's partitions; on a multipath map they are mappings."""
+    """A disk's partitions: mappings, if kpartx has made some, which keep the disk for themselves.
+
+    On a multipath map there are no others; elsewhere they are the kernel's own devices.
+    """
     held = [facts.blocks[name] for name in disk.holders if name in facts.blocks]
     mapped = [one for one in held if re.match(r"part\d+-", one.dm_uuid or "")]
-    return [facts.blocks[name] for name in disk.children if name in facts.blocks] or mapped
+    return mapped or [facts.blocks[name] for name in disk.children if name in facts.blocks]
 
 
 def number_of(part: Block) -> int:
@@ -143,8 +148,11 @@ def _idle(site: Site, block: Block) -> Iterator[Found]:
         yield _swap(site, block)
     elif kind in _EXT:
         yield _idle_ext4(site, block, uuid)
-    elif kind in _NEVER:
-        reason = f"{_NEVER[kind]} on {block.path} cannot be grown by this program"
+    elif kind in FOREIGN:
+        reason = f"{FOREIGN[kind]} on {block.path} cannot be grown by this program"
+        yield site.skipped(kind, block.path, reason)
+    elif kind == "ambivalent":
+        reason = f"{block.path} has contradicting signatures; `wipefs {block.path}` lists them"
         yield site.skipped(kind, block.path, reason)
     else:
         reason = f"{kind} on {block.path} is not in use on this host"

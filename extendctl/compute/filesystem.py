@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from extendctl import phrasebook, questions, readings
-from extendctl.ability import CAP_SYS_RESOURCE
+from extendctl.ability import bounded
 from extendctl.compute.site import OnHost, Site
 from extendctl.compute.stuck import StuckLayer
 from extendctl.errors import Refused
@@ -44,7 +44,9 @@ class Mounted(OnHost):
 
 @dataclass(frozen=True)
 class Ext4Layer(Mounted):
-    """ext2, ext3 or ext4."""
+    """ext2, ext3 or ext4. `first` is the mount that resize2fs works through."""
+
+    first: Mount
 
     kind = "ext4"
 
@@ -71,8 +73,9 @@ class Ext4Layer(Mounted):
         self.machine.do(phrasebook.grow_ext4(self.block.path))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
-        found = [*self.hindered(phrasebook.grow_ext4(self.block.path)), *self._read_only()]
         block = self.superblock()
+        found = [*self.hindered(phrasebook.grow_ext4(self.block.path)), *self._read_only()]
+        found += self._frozen(block)
         if "errors" in block.state:
             found.append(
                 self.no(
@@ -87,16 +90,29 @@ class Ext4Layer(Mounted):
         if "sparse_super2" in block.features:
             message = f"the ext4 at {self.point} on {self.host} has sparse_super2"
             found.append(self.no(message, "such a filesystem grows only while unmounted"))
-        bounding = self.machine.ask(questions.facts()).bounding
-        if not bounding & CAP_SYS_RESOURCE:
-            found.append(
-                self.no(
-                    f"processes on {self.host} lack CAP_SYS_RESOURCE, without which the kernel "
-                    f"does not grow a mounted ext4 ({self.point})",
-                    "run it outside of the container, or use --no-filesystem",
-                )
-            )
-        return found
+        return [*found, *bounded(self.machine)]
+
+    def _read_only(self) -> list[Obstacle]:
+        """Of several mounts resize2fs takes the first in the kernel's list, writable or not."""
+        if self.read_only or not self.first.read_only:
+            return super()._read_only()
+        message = f"{self.first.point} on {self.host}, through which resize2fs would grow the ext4 "
+        message += f"at {self.point}, is mounted read-only"
+        return [self.no(message, f"mount -o remount,rw {self.first.point}, or unmount it there")]
+
+    def _frozen(self, block: readings.Ext4) -> list[Obstacle]:
+        """Freezing empties the journal; one that is written to always has something to recover.
+
+        The other kernel drivers show nowhere that they are frozen.
+        """
+        journal = "has_journal" in block.features and not self.first.super_options & _NO_JOURNAL
+        if self.read_only or not journal or "needs_recovery" in block.features:
+            return []
+        message = f"the ext4 at {self.point} on {self.host} is frozen"
+        return [self.no(message, f"when its backup is done: fsfreeze --unfreeze {self.point}")]
+
+
+_NO_JOURNAL = frozenset({"norecovery", "noload"})  # mount options that leave the journal alone
 
 
 @dataclass(frozen=True)
@@ -181,7 +197,7 @@ def mounted(site: Site, block: Block, mounts: Sequence[Mount]) -> Iterator[Layer
         return
     common = (site.machine, site.anchor, block, mount.point, mount.read_only)
     if mount.fstype in _EXT:
-        yield Ext4Layer(*common)
+        yield Ext4Layer(*common, mounts[0])
     elif mount.fstype == "xfs":
         yield XfsLayer(*common)
     elif mount.fstype == "btrfs":

@@ -59,10 +59,15 @@ class PartitionLayer(OnHost):
         return int(size)
 
     def room(self, below: Size) -> Size:
-        """All up to the end; but less than a MiB there is what tools leave when they align."""
+        """All up to the end; but less than a MiB there is what tools leave when they align.
+
+        What a disk gains past an MBR's end counts, so that it is refused; what was there does not.
+        """
         table, line = self.table(), self.line()
         left = (table.limit(below) - line.end) * table.sector
-        return line.size * table.sector + (left if left >= MIB else 0)
+        lost = below - max(self.disk.size, (1 << 32) * table.sector)
+        gained = lost if table.label == "dos" and lost > 0 else 0
+        return line.size * table.sector + (left if left >= MIB else 0) + gained
 
     def grow(self, to: Size) -> None:
         """Write the table if it lags, then let the kernel take it over if that lags."""
@@ -70,7 +75,7 @@ class PartitionLayer(OnHost):
         sectors = to // table.sector
         if line.size < sectors:
             self.machine.do(phrasebook.write_partition(self.disk.path, self.number, sectors))
-        if not self.disk.dm_uuid:
+        if not self.part.dm_uuid:
             self.machine.do(phrasebook.tell_partition(self.disk.path, self.number))
             return
         self.machine.do(phrasebook.settle())
@@ -100,7 +105,7 @@ class PartitionLayer(OnHost):
 
     def _deeds(self, sectors: int) -> Iterator[Deed]:
         yield phrasebook.write_partition(self.disk.path, self.number, sectors)
-        if self.disk.dm_uuid:
+        if self.part.dm_uuid:
             yield phrasebook.settle()
             yield phrasebook.remap_partitions(self.disk.path, _delimiter(self))
         else:
@@ -114,5 +119,5 @@ def _number(node: str) -> int:
 
 def _delimiter(layer: PartitionLayer) -> str:
     """What stands between the map's name and the number: kpartx would rename it otherwise."""
-    name = (layer.part.dm_name or "").removeprefix(layer.disk.dm_name or "")
+    name = (layer.part.dm_name or "").removeprefix(layer.disk.dm_name or layer.disk.name)
     return name.removesuffix(str(layer.number))

@@ -122,15 +122,22 @@ def _stacks(desk: Desk, volume: Volume, trunk: Trunk, wish: Wish) -> list[Branch
 def elect(branches: list[Branch]) -> list[Branch]:
     """Leave the content to one host: the one that has it in use, where several could grow it.
 
-    Two hosts that have a filesystem mounted are both left as they are found: that is a danger
-    which must be seen, not an election.
+    Two hosts that have a filesystem mounted, or swap on it, are both left as they are found: that
+    is a danger which must be seen, not an election.
     """
     holders = [one for one in branches if one.stack is not None and one.stack.content]
-    mounted = [one for one in holders if one.stack is not None and one.stack.mountpoint]
+    mounted = [one for one in holders if one.stack is not None and _used(one.stack)]
     if len(holders) < 2 or len(mounted) > 1:
         return branches
     elected = (mounted or holders)[0]
     return [_yielding(one, elected) if one in holders else one for one in branches]
+
+
+def _used(stack: Stack) -> bool:
+    """Whether a host has what it could grow mounted, or swaps on it."""
+    return stack.mountpoint is not None or any(
+        one.kind == "swap" and bool(attempt(one.measure)) for one in stack.content
+    )
 
 
 def _yielding(branch: Branch, elected: Branch) -> Branch:

@@ -6,7 +6,7 @@ from extendctl.errors import ExtendctlError, Fault, Refused
 from extendctl.extension.means import Desk, attempt
 from extendctl.extension.plan import Branch, Plan, Wish
 from extendctl.journal import Trail
-from extendctl.model import Capability, Status, Volume
+from extendctl.model import Capability, LayerReport, Status, Volume
 from extendctl.policy import Decision, Request, decide
 from extendctl.size import Size, human
 from extendctl.stack import Layer, Trunk
@@ -99,16 +99,30 @@ def _obstacles(layers: Iterable[Layer], trail: Trail) -> Iterator[Fault]:
         yield from found.faults if isinstance(found, ExtendctlError) else found
 
 
+_CLUSTERED = frozenset({"gfs2", "ocfs2"})
+
+
 def shared(branches: Iterable[Branch]) -> Iterator[Fault]:
-    """One filesystem mounted on two hosts: it is being destroyed, extended or not."""
+    """One filesystem mounted on two hosts, or swap space in use there: it is being destroyed."""
     hosts: dict[str, list[str]] = {}
     for branch in branches:
         for line in branch.lines():
-            mounted = line.name.startswith("/") and not line.name.startswith("/dev/")
-            if line.kind in {"ext4", "xfs", "btrfs"} and mounted:
+            if _held(line):
                 hosts.setdefault(line.kind, []).append(branch.attachment.host)
-    for kind, where in hosts.items():
-        if len(where) > 1:
-            message = f"{kind} is no cluster filesystem and is mounted on {' and '.join(where)}"
+    for kind, held in hosts.items():
+        where = " and ".join(held)
+        if len(held) > 1 and kind == "swap":
+            message = f"the swap space is in use on {where}"
+            yield Fault("obstacle", message, "swapoff on all hosts but one now, and reboot those")
+        elif len(held) > 1:
+            message = f"{kind} is no cluster filesystem and is mounted on {where}"
             hint = "unmount it on all hosts but one now, then check it: it is being corrupted"
             yield Fault("obstacle", message, hint)
+
+
+def _held(line: LayerReport) -> bool:
+    """A filesystem at its mount point, or swap space that is not switched off."""
+    if line.kind == "swap":
+        return bool(line.before)
+    mounted = line.name.startswith("/") and not line.name.startswith("/dev/")
+    return mounted and line.kind not in _CLUSTERED

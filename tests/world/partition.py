@@ -1,6 +1,7 @@
 """sfdisk, partx and udev's kpartx rule: a table on a disk, and what the kernel made of it."""
 
 import json
+import re
 
 from tests.world.answer import Answer, Call, Tool, said
 from tests.world.state import Content
@@ -69,11 +70,17 @@ def partx(call: Call) -> Answer:
 def settle(call: Call) -> Answer:
     """`udevadm settle`: by then udev has grown the partitions of multipath maps."""
     for name, device in list(call.machine.devices.items()):
-        content = call.state.content(call.name, name)
-        if (device.dm_uuid or "").startswith("mpath-") and content is not None:
-            for number, _, _ in content.table:
-                _take_over(call, name, content, number)
+        if call.machine.udev_grows and (device.dm_uuid or "").startswith("mpath-"):
+            _remap(call, name)
     return Answer()
+
+
+def _remap(call: Call, disk: str) -> None:
+    content = call.state.content(call.name, disk)
+    if content is None:
+        return
+    for number, _, _ in content.table:
+        _take_over(call, disk, content, number)
 
 
 def _take_over(call: Call, disk: str, content: Content, number: int) -> None:
@@ -86,10 +93,19 @@ def _take_over(call: Call, disk: str, content: Content, number: int) -> None:
 
 
 def kpartx(call: Call) -> Answer:
-    """`kpartx -u -p DELIMITER MAP`."""
+    """`kpartx -u -p DELIMITER MAP`: another delimiter than the one in use renames the mapping."""
     match call.argv[1:]:
-        case ("-u", "-p", "-part", _):
-            return settle(call)
+        case ("-u", "-p", delimiter, path):
+            disk = call.machine.device_at(path)
+            if disk is None:
+                return Answer(1, "", said(f"failed to stat() {path}"))
+            _remap(call, disk)
+            whole = call.machine.devices[disk].dm_name or disk
+            for device in call.machine.devices.values():
+                found = re.match(r"part(\d+)-", device.dm_uuid or "")
+                if found is not None and disk in device.slaves:
+                    device.dm_name = f"{whole}{delimiter}{found[1]}"
+            return Answer()
     raise call.unknown()
 
 

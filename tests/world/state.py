@@ -196,6 +196,7 @@ class Machine(Thing):
     swapped: dict[str, list[int]] = {}  # device: bytes as /proc/swaps has them, in use, priority
     resting: dict[str, str] = {}  # notes under /run
     available: int = 4 * GIB
+    udev_grows: bool = True  # its kpartx rule is there: partitions of maps follow the table
     groups: dict[str, Group] = {}
     stores: dict[str, Store] = {}
     targets: dict[str, Target] = {}

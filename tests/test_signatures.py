@@ -1,0 +1,139 @@
+"""What the program cannot grow is named as the place where it stops, and all beneath it grows."""
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from extendctl import phrasebook
+from extendctl.compute.climb import FOREIGN
+from extendctl.size import GIB, KIB, MIB
+from extendctl.transport import Result
+from tests.extending import GOAL, Stage, begin
+from tests.world import build
+from tests.world.site import iscsi_ext4
+from tests.world.state import Content, Device
+from tests.world.tower import tower
+
+SIZE = 64 * MIB
+UUID = bytes(range(16))
+_LABELS = (0, 256 * KIB, SIZE - 512 * KIB, SIZE - 256 * KIB)
+
+Pieces = list[tuple[int, bytes]]
+
+
+def _linux_raid() -> Pieces:
+    """Version 1.2: magic and version, the array's UUID and name, and its own place in sectors."""
+    head = struct.pack("<IIII", 0xA92B4EFC, 1, 0, 0) + UUID + b"web1:0".ljust(112, b"\0")
+    return [(4096, head + struct.pack("<Q", 8))]
+
+
+def _bcache() -> Pieces:
+    magic = bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81")
+    return [(4096, struct.pack("<QQQ", 0, 8, 1) + magic + UUID)]
+
+
+def _zfs() -> Pieces:
+    """The ring of uberblocks in each of the four labels."""
+    block = struct.pack("<QQQQQ", 0x00BAB10C, 5000, 100, 1, 1)
+    return [(at + 128 * KIB + n * KIB, block) for at in _LABELS for n in range(128)]
+
+
+HEADERS: dict[str, Pieces] = {
+    "zfs_member": _zfs(),
+    "linux_raid_member": _linux_raid(),
+    "bcache": _bcache(),
+    "drbd": [(SIZE - 4096 + 60, struct.pack(">I", 0x8374026D))],
+    "ceph_bluestore": [(0, b"bluestore block device\n00112233-4455-6677-8899-aabbccddeeff\n")],
+    "VMFS_volume_member": [(MIB, b"\x0d\xd0\x01\xc0")],
+    "VMFS": [(2 * MIB, b"\x5e\xf1\xab\x2f")],
+    "oracleasm": [(32, b"ORCLDISKDATA01")],
+    "vdo": [(0, b"dmvdo001".ljust(200, b"\x01"))],
+}
+"""The least that blkid knows each of them by, and where it stands on a device."""
+
+
+def blkid(image: Path) -> dict[str, str]:
+    """What this machine's blkid says, asked and read as the program does."""
+    question = phrasebook.signature("/dev/sdb")
+    if shutil.which("blkid") is None:
+        pytest.skip("no blkid here (Debian: util-linux)")
+    argv = (*question.argv[:-1], str(image))
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return question.parse(Result(argv, done.returncode, done.stdout, done.stderr))
+
+
+def test_all_that_cannot_be_grown_has_a_header_here() -> None:
+    assert set(HEADERS) == set(FOREIGN)
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_blkid_calls_it_so(kind: str, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(SIZE)
+        for place, piece in HEADERS[kind]:
+            file.seek(place)
+            file.write(piece)
+    assert blkid(image)["TYPE"] == kind
+
+
+def stopped(stage: Stage, kind: str, words: str, device: str = "/dev/sdb") -> None:
+    """It all grows up to a device, and dry run and run say where they stop and why."""
+    planned = stage.extend(dry_run=True)
+    done = stage.extend()
+    for report in (planned, done):
+        assert report.error is None
+        assert (report.layers[-1].kind, report.layers[-1].outcome) == (kind, "skipped")
+        assert words in " ".join(report.notices)
+        assert device in " ".join(report.notices)
+    assert (done.outcome, done.exit_status) == ("done", 0)
+    assert done.attachments[0].size == GOAL
+    assert stage.world.machine("web1").devices["sdb"].size == GOAL
+    assert stage.check().error is None
+
+
+@pytest.mark.parametrize("kind", [*FOREIGN, "ambivalent", "ntfs"])
+def test_growth_stops_there_and_says_so(kind: str, tmp_path: Path) -> None:
+    stage = begin(iscsi_ext4(), tmp_path)
+    with stage.change() as state:
+        state.machines["web1"].mounts.clear()
+        state.contents["silo/vg0/vol1"] = Content(type=kind)
+    known = "contradicting signatures" if kind == "ambivalent" else "is not in use on this host"
+    words = f"{FOREIGN[kind]} on" if kind in FOREIGN else known
+    stopped(stage, kind, words)
+
+
+@pytest.mark.parametrize("kinds", [("gpt",), ("multipath", "gpt"), ("luks",), ("lvm",)])
+def test_also_high_up_in_a_stack(kinds: tuple[str, ...], tmp_path: Path) -> None:
+    """A member of a pool on a partition, as ZFS makes it; an OSD of Ceph on a logical volume."""
+    stage = begin(tower(*kinds), tmp_path)
+    with stage.change() as state:
+        machine = state.machines["web1"]
+        top = next(one for one in reversed(machine.devices) if machine.devices[one].content)
+        state.contents[machine.devices[top].content or ""] = Content(type="zfs_member")
+        path = machine.node(top)
+    stopped(stage, "zfs_member", "ZFS on", path)
+
+
+def test_a_running_array_is_named_by_its_own_device(tmp_path: Path) -> None:
+    """What the kernel has made of the disk holds it: md, bcache and the like look alike."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    with stage.change() as state:
+        web1 = state.machines["web1"]
+        web1.devices["md0"] = Device(dev="9:0", size=10 * GIB, slaves=["sdb"], content="web1/md0")
+        build.filesystem(state, "web1", "md0", "ext4")
+        web1.mounts[0].device = "md0"
+    stopped(stage, "device", "it holds /dev/sdb, and cannot be grown", "/dev/md0")
+
+
+def test_a_disk_with_nothing_known_on_it_grows_without_a_word(tmp_path: Path) -> None:
+    """A raw database may be there: nothing tells, and nothing of it is touched."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    with stage.change() as state:
+        state.machines["web1"].mounts.clear()
+        del state.contents["silo/vg0/vol1"]
+    report = stage.extend()
+    assert (report.error, report.notices, report.layers[-1].kind) == (None, (), "path")

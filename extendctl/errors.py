@@ -15,7 +15,8 @@ ExtendctlError
 `-- Interrupted           130   the operation stays open
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -213,3 +214,18 @@ class Interrupted(ExtendctlError):
     """Somebody pressed Ctrl-C or sent SIGTERM."""
 
     code = "interrupted"
+
+
+@contextmanager
+def half_made(name: str, host: str | None = None) -> Iterator[None]:
+    """Whatever goes wrong in here leaves something behind, and is told as that: Incomplete."""
+    try:
+        yield
+    except ExtendctlError as error:
+        if isinstance(error, Interrupted):
+            raise
+        said = BackendFailed(f"{name} is half made: {error}", hint=_AGAIN, host=host)
+        raise said from error
+
+
+_AGAIN = "the same command goes on from there"

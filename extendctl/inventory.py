@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from extendctl import compute, lookout, names
 from extendctl.compute.sight import Sight
-from extendctl.errors import ExtendctlError, Fault, Refused, not_found
+from extendctl.errors import ExtendctlError, Fault, Refused, half_made, not_found
 from extendctl.extension.means import Desk, Means, attempt
 from extendctl.model import Attachment, GrowOptions, Identity, Volume
 from extendctl.size import Size
@@ -28,7 +28,8 @@ def create(  # noqa: PLR0913 - what `volume create` can be told
     desk.journal.unrecorded = True  # there is no operation yet, and no data to lose
     driver = desk.backend(backend)
     source = driver.create(name, size, initiators)
-    return _take_in(means, name, backend, driver.trunk(source), project)
+    with half_made(name, driver.machine.name):
+        return _take_in(means, name, backend, driver.trunk(source), project)
 
 
 def take(means: Means, name: str, backend: str, source: str, project: str | None = None) -> Volume:

@@ -136,6 +136,12 @@ def file_size(path: str) -> Question[tuple[Size, str]]:
     )
 
 
+def file_blocks(path: str) -> Question[int]:
+    """How many blocks a file takes: none while nothing was ever written to it."""
+    words = ("stat", "--format", "%b", told.path(path, "a file"))
+    return Question(words, readings.count, root=True)
+
+
 def directory(path: str) -> Question[dict[str, Size]]:
     """The regular files directly in a directory: bytes by name."""
     which = ("-maxdepth", "1", "-type", "f", "-printf", "%s %f\\0")

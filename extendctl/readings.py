@@ -293,6 +293,11 @@ def lines(result: Result) -> tuple[str, ...]:
     return tuple(line.strip() for line in result.stdout.splitlines())
 
 
+def count(result: Result) -> int:
+    """One whole number."""
+    return figures.number(result.stdout.strip(), "a count")
+
+
 def files(result: Result) -> dict[str, Size]:
     """`size name`, each ended by a NUL, which no name can contain: bytes by name."""
     rows = (row.partition(" ") for row in result.stdout.split("\0") if row)

@@ -114,6 +114,7 @@ def _backend(backend: BackendConfig) -> Phrases:
         yield phrasebook.extend_lv(group, any_.VOLUME, any_.SIZE)
         if backend.target in {None, "lio"}:
             yield phrasebook.create_lv(group, any_.VOLUME, any_.SIZE, backend.pool)
+            yield phrasebook.signature(f"/dev/{group}/{any_.VOLUME}")
     else:
         yield from _files(directory)
     if backend.driver == "lvm":
@@ -128,6 +129,7 @@ def _backend(backend: BackendConfig) -> Phrases:
 def _files(directory: str) -> Phrases:
     path = f"{directory.rstrip('/')}/{any_.FILE}"
     yield phrasebook.file_size(path)
+    yield phrasebook.file_blocks(path)
     yield phrasebook.directory(directory)
     for place in (PurePosixPath(directory), *PurePosixPath(directory).parents):
         yield phrasebook.filesystem_space(str(place))

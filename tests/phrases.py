@@ -41,6 +41,7 @@ SAID: dict[str, Sequence[Words]] = {
     "saved_sizes": ((),),
     "tgt_targets": ((),),
     "file_size": ((f"{DIRECTORY}/vol1",), (f"{DIRECTORY}/.My=vol,1.img",)),
+    "file_blocks": ((f"{DIRECTORY}/vol1",), (f"{DIRECTORY}/.My=vol,1.img",)),
     "directory": ((DIRECTORY,),),
     "filesystem_space": ((DIRECTORY,), ("/var/lib",), ("/",)),
     "extend_lv": (("vg0", "vol1", 4 << 20), ("vg-1", "my-vol", 1 << 62), ("guest", ".data", 1)),

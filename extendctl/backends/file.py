@@ -163,15 +163,48 @@ class FileBackend:
         return self.machine.ask(phrasebook.directory(self.directory))
 
     def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:
+        faults = self.hindered(name, size)
+        if faults:
+            raise Refused(faults)
+        self.make(name, size)
+        return name
+
+    def make(self, name: str, size: Size) -> None:
+        """Make a file that `hindered` has nothing against, unless it is there."""
+        if name not in self._files_so_far():
+            self.machine.do(phrasebook.create_directory(self.directory))
+            self.machine.do(phrasebook.create_file(self._path(name), round_up(size, UNIT)))
+
+    def hindered(self, name: str, size: Size, *, opened: bool = False) -> list[Fault]:
+        """Why a file could not be made. One that an earlier try has left is gone on with.
+
+        `opened` says that such a one may be served: the caller knows by whom.
+        """
         path = self._path(name)
         if size > _LARGEST:
-            raise Refused((Fault("no-space", f"{human(size)} is more than a file can have"),))
-        self.machine.do(phrasebook.create_directory(self.directory))
-        if name in self._files():
-            message = f"{path} is there already on {self.machine.name}"
-            raise Refused((Fault("obstacle", message, "import it, or choose another name"),))
-        self.machine.do(phrasebook.create_file(path, round_up(size, UNIT)))
-        return name
+            return [Fault("no-space", f"{human(size)} is more than a file can have")]
+        files = self._files_so_far()
+        if name not in files:
+            return hindrances(self.machine, phrasebook.create_file(path, round_up(size, UNIT)))
+        if files[name] == round_up(size, UNIT) and self._left(path, opened=opened):
+            return []
+        message = f"{path} is there already on {self.machine.name}"
+        return [Fault("obstacle", message, "import it, or choose another name")]
+
+    def _left(self, path: str, *, opened: bool) -> bool:
+        """Whether a file was made and then left: nobody has it, and nothing was ever written."""
+        blocks = self.machine.ask(questions.facts()).blocks.values()
+        served = [one for one in lio.exports(self.machine) if one.path == path]
+        if any(one.backing_file == path for one in blocks) or (served and not opened):
+            return False
+        return self.machine.ask(phrasebook.file_blocks(path)) == 0
+
+    def _files_so_far(self) -> dict[str, Size]:
+        """The files, none where there is no directory yet: the first file comes with it."""
+        try:
+            return self._files()
+        except Refused:
+            return {}
 
     def _path(self, source: str) -> str:
         return f"{self.directory.rstrip('/')}/{names.filename(source)}"

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from extendctl import phrasebook, questions
+from extendctl import names, phrasebook, questions
 from extendctl.backends import Source, fileio, lio, lv, nvmet, served, tgt
 from extendctl.backends.file import FileBackend
 from extendctl.backends.lvm import LvmBackend
 from extendctl.backends.served import Export, Served
 from extendctl.config import BackendConfig
-from extendctl.errors import Fault, Refused
+from extendctl.errors import Fault, Refused, half_made
 from extendctl.host import Host, Question
 from extendctl.model import Capability, PoolUsage
 from extendctl.readings import LogicalVolume
@@ -112,12 +112,26 @@ class IscsiBackend:
         return [served.exported(source, where, exports, host) for source, where in below.listed()]
 
     def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:
+        """As everywhere; what an earlier try has left half made is gone on with.
+
+        Raises Incomplete once there is something that was left.
+        """
         self._lio_only("new volumes")
         below = self._below
-        source = below.create(name, size, ())
         if isinstance(below, LvmBackend):
-            store = phrasebook.create_backstore(source, f"/dev/{below.group}/{source}")
+            offer = lio.Offer.of(name, "block", f"/dev/{below.group}/{name}", initiators)
         else:
-            store = phrasebook.create_fileio(source, f"{below.directory.rstrip('/')}/{source}")
-        lio.export(self.machine, store, initiators)
-        return source
+            path = f"{below.directory.rstrip('/')}/{names.filename(name)}"
+            offer = lio.Offer.of(name, "fileio", path, initiators)
+        self._ask(below)
+        mine = offer.made(self.machine.ask(questions.target())) is not None
+        faults = [
+            *below.hindered(name, size, opened=mine),
+            *lio.hindered(self.machine, offer),
+        ]
+        if faults:
+            raise Refused(faults)
+        below.make(name, size)
+        with half_made(name, self.machine.name):
+            lio.export(self.machine, offer)
+        return name

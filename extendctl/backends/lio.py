@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from extendctl import names, phrasebook, questions
+from extendctl.ability import hindrances
 from extendctl.backends import served
 from extendctl.backends.served import Export, Served
 from extendctl.errors import BackendFailed, Fault, Refused
@@ -119,34 +120,107 @@ def backstores(machine: Host, row: LogicalVolume) -> list[Backstore]:
     ]
 
 
-def export(machine: Host, backstore: Deed, initiators: Sequence[str]) -> None:
-    """Make a backstore and serve it as LUN 0 of a target of its own, to these initiators only.
+@dataclass(frozen=True)
+class Offer:
+    """A LUN as it is to be: LUN 0 of a target of its own, over a device or a file, for whom.
+
+    `plugin` is targetcli's: `block` or `fileio`.
+    """
+
+    name: str
+    plugin: str
+    path: str
+    initiators: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, plugin: str, path: str, initiators: Sequence[str]) -> "Offer":
+        """The offer, its names looked at. Raises Usage."""
+        names.lvm(name, "backstore")
+        offer = cls(name, plugin, path, tuple(names.iqn(one) for one in initiators))
+        names.iqn(offer.iqn)
+        return offer
+
+    @property
+    def iqn(self) -> str:
+        """The target."""
+        return f"{IQN_PREFIX}:{self.name.lower().replace('_', '-').replace('+', '-')}"
+
+    @property
+    def group(self) -> str:
+        """Its portal group."""
+        return f"{self.iqn}/tpgt_1"
+
+    @property
+    def deed(self) -> Deed:
+        """What makes the backstore."""
+        if self.plugin == "block":
+            return phrasebook.create_backstore(self.name, self.path)
+        return phrasebook.create_fileio(self.name, self.path)
+
+    def made(self, facts: TargetFacts) -> Backstore | None:
+        """The backstore, when it is there as it is to be."""
+        kind = {"block": "iblock"}.get(self.plugin, self.plugin)
+        return next(
+            (
+                one
+                for one in facts.stores
+                if (one.plugin, one.name, one.udev_path) == (kind, self.name, self.path)
+            ),
+            None,
+        )
+
+
+def hindered(machine: Host, offer: Offer) -> list[Fault]:
+    """Why an offer could not be made; what an earlier try has made of it is no reason."""
+    facts = machine.ask(questions.target())
+    mine, host = offer.made(facts), machine.name
+    found = [*hindrances(machine, offer.deed), *hindrances(machine, phrasebook.save_target())]
+    for one in facts.stores:
+        if one == mine:
+            continue
+        if one.name == offer.name or one.udev_path == offer.path:
+            message = f"there is a backstore {one.id} on {host} already, over {one.udev_path}"
+            found.append(Fault("obstacle", message, "choose another name", host))
+        if any(lun.iqn == offer.iqn for lun in one.luns):
+            message = f"there is a target {offer.iqn} on {host} already, which serves {one.name}"
+            found.append(Fault("obstacle", message, "choose another name", host))
+    return found
+
+
+def export(machine: Host, offer: Offer) -> None:
+    """Make what is missing of an offer, and keep it over a restart.
 
     Raises BackendFailed when the second look does not find it served.
     """
-    facts = machine.ask(questions.target())
-    plugin = backstore.argv[1].rpartition("/")[2]
-    name = backstore.argv[3].removeprefix("name=")
-    iqn = names.iqn(f"{IQN_PREFIX}:{name.lower().replace('_', '-').replace('+', '-')}")
-    for initiator in initiators:
-        names.iqn(initiator)
-    machine.do(backstore)
-    machine.do(phrasebook.create_target(iqn))
-    _portals(machine, iqn, facts)
-    machine.do(phrasebook.create_lun(iqn, name, plugin))
-    for initiator in initiators:
-        machine.do(phrasebook.create_acl(iqn, initiator))
+    before = machine.ask(questions.target())
+    mine = offer.made(before)
+    if mine is None:
+        machine.do(offer.deed)
+    if offer.group not in before.groups:
+        machine.do(phrasebook.create_target(offer.iqn))
+    _portals(machine, offer, before)
+    if mine is None or offer.iqn not in {lun.iqn for lun in mine.luns}:
+        machine.do(phrasebook.create_lun(offer.iqn, offer.name, offer.plugin))
+    for initiator in offer.initiators:
+        if initiator not in before.acls.get(offer.group, ()):
+            machine.do(phrasebook.create_acl(offer.iqn, initiator))
     machine.do(phrasebook.save_target())
-    stores = machine.ask(questions.target()).stores
-    if iqn not in {lun.iqn for store in stores for lun in store.luns}:
-        raise BackendFailed(f"{iqn} is not served on {machine.name}", host=machine.name)
+    store = offer.made(machine.ask(questions.target()))
+    if store is None or offer.iqn not in {lun.iqn for lun in store.luns}:
+        raise BackendFailed(f"{offer.iqn} is not served on {machine.name}", host=machine.name)
 
 
-def _portals(machine: Host, iqn: str, before: TargetFacts) -> None:
+def _portals(machine: Host, offer: Offer, before: TargetFacts) -> None:
     """Listen where the other targets listen; a portal on all addresses would collide with them."""
-    now = machine.ask(questions.target())
-    if now.portals.get(f"{iqn}/tpgt_1"):
+    now = machine.ask(questions.target()).portals.get(offer.group, ())
+    if any(portal.startswith(("0.0.0.0:", "[::0]:", "[::]:")) for portal in now):
         return
-    for portal in sorted({portal for portals in before.portals.values() for portal in portals}):
+    others = {
+        portal
+        for group, portals in before.portals.items()
+        if group != offer.group
+        for portal in portals
+    }
+    for portal in sorted(others - set(now)):
         address, _, port = portal.rpartition(":")
-        machine.do(phrasebook.create_portal(iqn, address.strip("[]"), int(port)))
+        machine.do(phrasebook.create_portal(offer.iqn, address.strip("[]"), int(port)))

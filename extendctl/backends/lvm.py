@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from extendctl import names, phrasebook, questions
+from extendctl.ability import hindrances
 from extendctl.backends import Source, lio, lv, nvmet, tgt
 from extendctl.backends.served import Export, Where, claimed
 from extendctl.config import BackendConfig
 from extendctl.errors import Fault, Refused
 from extendctl.host import Host
 from extendctl.model import Capability, Identity, PoolUsage
+from extendctl.readings import LogicalVolume
 from extendctl.size import Size, human, round_up
 from extendctl.stack import Trunk
 
@@ -76,18 +78,54 @@ class LvmBackend:
 
     def create(self, name: str, size: Size, initiators: Sequence[str]) -> str:
         names.lvm(name, "logical volume")
-        faults = self._taken(name) + ([] if self.config.pool else self._space(size))
+        faults = self.hindered(name, size)
         if faults:
             raise Refused(faults)
-        self.machine.do(phrasebook.create_lv(self.group, name, size, self.config.pool))
+        self.make(name, size)
         return name
 
-    def _taken(self, name: str) -> list[Fault]:
+    def make(self, name: str, size: Size) -> None:
+        """Make a logical volume that `hindered` has nothing against, unless it is there."""
         if name not in self.machine.ask(phrasebook.logical_volumes(self.group)):
-            return []
+            self.machine.do(phrasebook.create_lv(self.group, name, size, self.config.pool))
+
+    def hindered(self, name: str, size: Size, *, opened: bool = False) -> list[Fault]:
+        """Why a volume could not be made. What an earlier try has left is gone on with.
+
+        `opened` says that such a one may be open: the caller knows by whom.
+        """
+        rows = self.machine.ask(phrasebook.logical_volumes(self.group))
+        if name in rows:
+            return [] if self._left(rows[name], size, opened=opened) else [self._taken(name)]
+        pool = self.config.pool
+        deed = phrasebook.create_lv(self.group, name, size, pool)
+        faults = hindrances(self.machine, deed)
+        if pool is None:
+            return faults + self._space(size)
+        if pool not in rows:
+            message = f"there is no thin pool {self.group}/{pool} on {self.machine.name}"
+            faults.append(Fault("not-found", message, "", self.machine.name))
+        return faults
+
+    def _left(self, row: LogicalVolume, size: Size, *, opened: bool) -> bool:
+        """Whether a logical volume is one that was made for this and then left: it is empty.
+
+        Asked for with the same size, active, used by nobody on this machine, nothing on it that
+        blkid knows.
+        """
+        same = row.size == round_up(size, row.unit) and row.pool == (self.config.pool or "")
+        blocks = self.machine.ask(questions.facts()).blocks.values()
+        block = next((one for one in blocks if one.dm_uuid == row.dm_uuid), None)
+        if not same or block is None or self.machine.ask(questions.facts()).in_use(block):
+            return False
+        if row.attr[5:6] == "o" and not opened:
+            return False
+        return not self.machine.ask(phrasebook.signature(f"/dev/{self.group}/{row.name}"))
+
+    def _taken(self, name: str) -> Fault:
         message = f"there is a logical volume {self.group}/{name} on {self.machine.name} already"
         hint = "import it, or choose another name"
-        return [Fault("obstacle", message, hint, self.machine.name)]
+        return Fault("obstacle", message, hint, self.machine.name)
 
     def _space(self, size: Size) -> list[Fault]:
         group = lv.usage(self.machine, self.group)

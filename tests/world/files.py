@@ -19,6 +19,9 @@ def stat(call: Call) -> Answer:
                 return Answer(0, said("4096", "directory"))
             words = f"stat: cannot statx '{path}': No such file or directory"
             return Answer(1, "", said(words))
+        case ("--format", "%b", path) if path in call.machine.files:
+            written = f"{call.name}{path}" in call.state.contents
+            return Answer(0, said("8" if written else "0"))
         case ("--file-system", "--format", "%S\n%b\n%a", path):
             if path not in call.machine.directories and path not in call.machine.files:
                 words = f"stat: cannot read file system information for '{path}': "

@@ -17,7 +17,11 @@ def lvs(call: Call) -> Answer:
     match call.argv[1:]:
         case ("--reportformat", "json", "--units", "b", "--nosuffix", "-a", "-o", columns, group):
             rows = [
-                _columns(columns, _row(name, one, _placed(call, found)) | _group_row(group, found))
+                _columns(
+                    columns,
+                    _row(name, _held(call, f"{group}/{name}", one), _placed(call, found))
+                    | _group_row(group, found),
+                )
                 for found in [call.machine.groups.get(group)]
                 if found is not None
                 for name, one in sorted(found.volumes.items())
@@ -25,6 +29,12 @@ def lvs(call: Call) -> Answer:
             ]
             return _report(call, "lv", group, rows)
     raise call.unknown()
+
+
+def _held(call: Call, place: str, one: LogicalVolume) -> LogicalVolume:
+    """The volume, open if a target has it open."""
+    served = any(store.path == f"/dev/{place}" for store in call.machine.stores.values())
+    return one.model_copy(update={"opened": one.opened or served})
 
 
 def vgs(call: Call) -> Answer:
@@ -197,7 +207,11 @@ def _create(call: Call, group_name: str, name: str, size: int, pool: str) -> Ans
     if name in group.volumes:
         return failed(f'Logical Volume "{name}" already exists in volume group "{group_name}"')
     volume = LogicalVolume(
-        uuid=uuid(group, name), size=0, segtype="thin" if pool else "linear", pool=pool
+        uuid=uuid(group, name),
+        size=0,
+        segtype="thin" if pool else "linear",
+        pool=pool,
+        opened=False,
     )
     count, free = extents(size, group, volume), group.free // group.extent
     if not pool and count > free:

@@ -1,0 +1,218 @@
+"""A new volume: what can be known is known before, and a create that was cut is gone on with."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from extendctl import inventory
+from extendctl.errors import ExtendctlError, Refused, Usage
+from extendctl.extension.means import attempt
+from extendctl.model import Volume
+from tests.extending import MEMORY, Stage
+from tests.test_discovery import bare
+from tests.world import build, changes, lio
+from tests.world.site import (
+    FILES,
+    Site,
+    file_loop_xfs,
+    iscsi_btrfs_thin,
+    iscsi_ext4,
+    iscsi_fileio,
+    local_lvm,
+)
+from tests.world.state import GIB, Machine, Store
+
+INITIATORS = ("iqn.2026-11.com.example:web1", "iqn.2026-11.com.example:web2")
+IQN = "iqn.2003-01.org.linux-iscsi.extendctl:vol2"
+MAKES: dict[str, Callable[[], Site]] = {
+    "iscsi": iscsi_ext4,
+    "thin": iscsi_btrfs_thin,
+    "fileio": iscsi_fileio,
+    "lvm": local_lvm,
+    "file": file_loop_xfs,
+}
+CUTS = [("question", "after"), ("deed", "unsent"), ("deed", "before"), ("deed", "after")]
+every_backend = pytest.mark.parametrize("name", MAKES)
+
+
+def create(stage: Stage, size: int = GIB, name: str = "vol2") -> Volume | ExtendctlError:
+    initiators = INITIATORS if stage.site.backend.driver == "iscsi" else ()
+    backend = stage.site.backend.name
+    return attempt(
+        lambda: inventory.create(stage.means(), name, backend, size, initiators=initiators)
+    )
+
+
+def things(stage: Stage) -> Any:
+    """All that a create makes on the storage machine."""
+    one: Machine = stage.world.machine(stage.site.silo)
+    return (one.groups, one.files, one.stores, one.targets, one.saved_sizes)
+
+
+def refused(stage: Stage, said: str, size: int = GIB, name: str = "vol2") -> None:
+    """It is refused in these words, and nothing was done."""
+    before = things(stage)
+    error = create(stage, size, name)
+    assert isinstance(error, Refused | Usage), error
+    assert said in " ".join(fault.message for fault in error.faults)
+    assert (things(stage), stage.world.deeds(), stage.store.volumes()) == (before, [], [])
+
+
+# Cuts --------------------------------------------------------------------------------------------
+
+
+def _cuts(name: str, only: str, when: str) -> Iterator[tuple[Stage, Volume | ExtendctlError]]:
+    with TemporaryDirectory(dir=MEMORY) as directory:
+        for call in range(1, 60):
+            stage = bare(MAKES[name](), Path(directory) / str(call))
+            stage.world.cut(stage.site.silo, call, when, only=only)
+            made = create(stage)
+            with stage.change() as state:
+                cut = state.faults[0].times == 0
+            if not cut:
+                return
+            yield stage, made
+        pytest.fail("it asks for ever")
+
+
+@every_backend
+@pytest.mark.parametrize(("only", "when"), CUTS)
+def test_the_same_command_heals_a_create_cut_at_any_call(
+    name: str, only: str, when: str, tmp_path: Path
+) -> None:
+    """One volume, one LUN, all initiators, saved; and what is told in between is so."""
+    whole = bare(MAKES[name](), tmp_path)
+    before = things(whole)
+    expected = create(whole)
+    assert isinstance(expected, Volume)
+    number = 0
+    for number, (stage, made) in enumerate(_cuts(name, only, when), 1):
+        if isinstance(made, ExtendctlError):
+            if made.exit_status in {3, 4}:
+                assert things(stage) == before, f"cut {number}: {made}"
+            else:
+                assert made.exit_status == 5
+            assert stage.store.volumes() == []
+            stage.world.heal()
+            again = create(stage)
+            assert isinstance(again, Volume), f"cut {number}: {made}; then {again}"
+        assert things(stage) == things(whole), f"cut {number}"
+        volume = stage.volume("vol2")
+        assert (volume.size, volume.identity) == (expected.size, expected.identity)
+    assert number >= 1
+
+
+@pytest.mark.parametrize("name", ["iscsi", "fileio"])
+def test_an_initiator_that_was_left_out_is_let_in_by_the_same_command(
+    name: str, tmp_path: Path
+) -> None:
+    stage = bare(MAKES[name](), tmp_path)
+    stage.world.lie(stage.site.silo, "targetcli", status=1, err="no", skip=4, times=1)
+    half = create(stage)
+    assert isinstance(half, ExtendctlError)
+    assert (half.exit_status, half.fault.hint) == (5, "the same command goes on from there")
+    assert isinstance(create(stage), Volume)
+    assert sorted(stage.world.machine("silo").targets[IQN].acls) == list(INITIATORS)
+
+
+# What is known before ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["iscsi", "thin", "fileio"])
+@pytest.mark.parametrize("initiator", ["web1", "iqn.2026-11.com.example:web 1", "", "iqn.x\n", "*"])
+def test_a_wrong_initiator_is_known_before_anything_is_made(
+    name: str, initiator: str, tmp_path: Path
+) -> None:
+    stage = bare(MAKES[name](), tmp_path)
+    before, backend = things(stage), stage.site.backend.name
+    with pytest.raises(Usage, match="iSCSI qualified name"):
+        inventory.create(stage.means(), "vol2", backend, GIB, initiators=[INITIATORS[0], initiator])
+    assert (things(stage), stage.world.deeds()) == (before, [])
+
+
+def test_a_target_of_that_name_for_something_else_is_known_before(tmp_path: Path) -> None:
+    """`vol_2` and `vol-2` would have one IQN."""
+    stage = bare(iscsi_ext4(), tmp_path)
+    create(stage, name="vol-2")
+    stage.store.remove_volume("vol-2")
+    stage.world.forget()
+    refused(stage, "which serves vol-2", name="vol_2")
+
+
+def test_a_backstore_of_that_name_over_something_else_is_known_before(tmp_path: Path) -> None:
+    stage = bare(iscsi_ext4(), tmp_path)
+    with stage.change() as state:
+        state.machines["silo"].stores["iblock_7/vol2"] = Store(
+            serial=lio.serial("x"), path="/dev/vg0/vol1"
+        )
+    refused(stage, "there is a backstore iblock_7/vol2 on silo already")
+
+
+@pytest.mark.parametrize("name", ["iscsi", "fileio"])
+def test_a_missing_tool_is_known_before(name: str, tmp_path: Path) -> None:
+    stage = bare(MAKES[name](), tmp_path)
+    with stage.change() as state:
+        changes.without(state, "silo", "targetcli")
+    refused(stage, "targetcli is missing on silo")
+
+
+def test_a_thin_pool_that_is_not_there_is_known_before(tmp_path: Path) -> None:
+    stage = bare(iscsi_btrfs_thin(), tmp_path)
+    with stage.change() as state:
+        del state.machines["silo"].groups["vg0"].volumes["tp0"]
+    refused(stage, "there is no thin pool vg0/tp0")
+
+
+def test_too_little_space_is_known_before(tmp_path: Path) -> None:
+    refused(bare(iscsi_ext4(), tmp_path), "less than 1000 GiB", 1000 * GIB)
+
+
+# What is somebody else's -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["iscsi", "lvm"])
+@pytest.mark.parametrize(
+    ("size", "more", "content"),
+    [
+        (2 * GIB, {}, None),  # of another size
+        (GIB, {"opened": True}, None),  # somebody has it open
+        (GIB, {}, "ext4"),  # there is something on it
+        (GIB, {"segtype": "thin", "pool": "other"}, None),  # from elsewhere
+    ],
+)
+def test_a_logical_volume_that_is_not_ones_own_is_left_alone(
+    name: str, size: int, more: dict[str, Any], content: str | None, tmp_path: Path
+) -> None:
+    stage = bare(MAKES[name](), tmp_path)
+    with stage.change() as state:
+        made = build.volume(state, "silo", "vg0/vol2", size, **({"opened": False} | more))
+        if content is not None:
+            build.filesystem(state, "silo", made.device or "", content)
+    refused(stage, "there is a logical volume vg0/vol2 on silo already")
+
+
+def test_an_inactive_logical_volume_is_left_alone(tmp_path: Path) -> None:
+    """Nobody can look at what is on it."""
+    stage = bare(iscsi_ext4(), tmp_path)
+    with stage.change() as state:
+        made = build.volume(state, "silo", "vg0/vol2", GIB)
+        del state.machines["silo"].devices[made.device or ""]
+        made.device = None
+    refused(stage, "there is a logical volume vg0/vol2 on silo already")
+
+
+@pytest.mark.parametrize("what", ["size", "written", "looped"])
+def test_a_file_that_is_not_ones_own_is_left_alone(what: str, tmp_path: Path) -> None:
+    stage = bare(file_loop_xfs(), tmp_path)
+    path = f"{FILES}/vol2"
+    with stage.change() as state:
+        state.machines["here"].files[path] = 2 * GIB if what == "size" else GIB
+        if what != "size":
+            build.loop(state, "here", path, "loop1")
+        if what == "written":
+            build.filesystem(state, "here", "loop1", "xfs")
+            del state.machines["here"].devices["loop1"]
+    refused(stage, f"{path} is there already on here")

@@ -18,6 +18,8 @@ from tests.torture.blows import Arm
 from tests.torture.cases import Case, Round, making
 
 STATUSES = frozenset({0, 2, 3, 4, 5, 130, -signal.SIGKILL})
+SILENT = frozenset({"cut-question", "machine-down", "machine-reboot", "state-away", "state-gone"})
+"""Faults after which nothing is known: the answer to them is never a no."""
 ONE_MORE = frozenset({"deed before", "commit after"})
 """Moments at which a program may have had its last look before a deed, and cannot know more."""
 UNTOUCHED = frozenset({2, 3, 4})
@@ -113,7 +115,9 @@ class Bench:
         yield from (f"exit status {end}" for end in ends if end not in {*STATUSES, None})
         if set(ends) <= UNTOUCHED and stage.growths != growths:
             yield f"it said {ends} and {stage.growths - growths} grew"
-        self._aftermath(one)
+        struck = self._aftermath(one)
+        if 3 in ends and struck and struck <= SILENT and not one.rival:
+            yield f"after {struck}, it said no, and could not know"
         yield from truth.shrunk(earlier, sizes(stage.world.state))
         yield from truth.between(stage, self.base, self.goal)
         if one.thaw:
@@ -158,17 +162,19 @@ class Bench:
         if mine is not None and mine.owner.pid in pids:
             blows.unheard(self.stage)
 
-    def _aftermath(self, one: Round) -> None:
-        """Count what has struck, and mend what a round has broken."""
-        struck = self.arm.struck()
+    def _aftermath(self, one: Round) -> set[str]:
+        """Count what has struck, and mend what a round has broken; gives the kinds that struck."""
+        struck, kinds = self.arm.struck(), set()
         rebooted = None
         if one.strike is not None and "strike" in struck:
-            self._count(one.strike.kind)
+            kinds.add(one.strike.kind)
             if one.strike.kind == "machine-reboot":
                 rebooted = self.arm.machine(one.strike)
         if one.fault is not None and "fault" in struck:
-            self._count(one.fault.kind)
+            kinds.add(one.fault.kind)
+        self.verdict.struck.update(kinds)
         blows.mend(self.stage, self.base, rebooted)
+        return kinds
 
     def _count(self, kind: str, so: bool = True) -> None:
         self.verdict.struck[kind] += so

@@ -70,7 +70,8 @@ def fall(mutant: Mutant, top: Path = TOP) -> Fall:
         began = time.monotonic()
         status, said = _tested(copy, ("-x", *mutant.tests))
         seconds = time.monotonic() - began
-    failed = [line.split()[1] for line in said.splitlines() if line.startswith("FAILED ")]
+    lines = [line for line in said.splitlines() if line.startswith("FAILED ")]
+    failed = [line.removeprefix("FAILED ").partition(" - ")[0] for line in lines]
     by = failed[0].partition("::")[2] if status == _TESTS_FAILED and failed else None
     return Fall(mutant, by, seconds, said)
 

@@ -64,6 +64,7 @@ class Journal:
         record = DeedRecord(
             host=host,
             argv=deed.argv,
+            stdin=deed.stdin.decode(errors="backslashreplace"),
             status=None if result is None else result.status,
             output=output,
             started_at=self._since[threading.get_ident()],

@@ -1,22 +1,73 @@
 """The steps from each revision of the state to the next; alembic is loaded for them alone."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import Column, Connection, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    ForeignKeyConstraint,
+    Insert,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    case,
+    column,
+    insert,
+    select,
+    table,
+)
 
 from extendctl.tables import REVISIONS, alembic_version
 
 Step = Callable[[Operations], object]
 
 
-def _archive(op: Operations) -> None:
-    """0002: a layer's record keeps what LVM's archive of the volume group is called."""
+def _whole_story(op: Operations) -> None:
+    """0002: who began each run of an operation, what a command was given to read, LVM's archive."""
     op.add_column("records", Column("archive", Text))
+    op.add_column("deeds", Column("stdin", Text))
+    identity = BigInteger().with_variant(Integer, "sqlite")
+    words: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4",
+                             "mysql_collate": "utf8mb4_bin"}  # fmt: skip
+    op.create_table(
+        "runs",
+        Column("seq", identity, nullable=False),
+        Column("operation_id", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+        Column("epoch", Integer, nullable=False),
+        Column("what", String(16), nullable=False),
+        Column("user", String(255), nullable=False),
+        Column("sudo_user", String(255)),
+        Column("machine", String(400), nullable=False),
+        Column("pid", BigInteger, nullable=False),
+        Column("began_at", DateTime),
+        PrimaryKeyConstraint("seq", name="pk_runs"),
+        ForeignKeyConstraint(["operation_id"], ["operations.id"], name="fk_runs_operation_id"),
+        **words,
+    )
+    op.create_index("ix_runs_operation_id_seq", "runs", ["operation_id", "seq"])
+    op.execute(_last_owners())
 
 
-STEPS: Mapping[str, Step] = {"0002": _archive}
+def _last_owners() -> Insert:
+    """Of an operation that had several owners, the last one is all that was kept."""
+    who = ("user", "sudo_user", "machine", "pid")
+    kept = ("id", "epoch", "opened_at", *(f"owner_{one}" for one in who))
+    old = table("operations", *(column(name) for name in kept)).c
+    first = old.epoch == 1
+    what, began = case((first, "opened"), else_="taken up"), case((first, old.opened_at))
+    owner = [old[f"owner_{one}"] for one in who]
+    names = ("operation_id", "epoch", "what", *who, "began_at")
+    found = select(old.id, old.epoch, what, *owner, began).order_by(old.id)
+    return insert(table("runs", *map(column, names))).from_select(names, found)
+
+
+STEPS: Mapping[str, Step] = {"0002": _whole_story}
 """What leads to a revision from the one before. It must not use tables.py, which has moved on."""
 
 

@@ -20,7 +20,7 @@ from extendctl.admission import (
 from extendctl.database import Database
 from extendctl.errors import Busy, Fault, Refused, not_found
 from extendctl.model import Opening, Operation, OperationState, Owner, Seen
-from extendctl.records import claim, note_all
+from extendctl.records import Began, begin_run, claim, note_all
 from extendctl.size import Size
 from extendctl.tables import now, operations, volumes
 
@@ -58,7 +58,9 @@ class Operations:
                 check_project(connection, row, wanted)
                 _supersede(connection, row.id)
                 made = insert(operations).values(_opened(row, wanted)).returning(operations.c.id)
-                return _fetch(connection, connection.scalar(made))
+                number = int(connection.scalar(made) or 0)
+                begin_run(connection, number, 1, Began.OPENED, wanted.owner)
+                return _fetch(connection, number)
         except IntegrityError as taken:
             raise self._held(volume) from taken
 
@@ -86,7 +88,7 @@ class Operations:
                 if not row.trunk_settled:
                     pool = Promise(row.pool_key, row.reserved, pool_free, pool_seen)
                     check_pool(connection, row.volume, pool)
-                return _handed_over(connection, row, owner)
+                return _handed_over(connection, row, owner, Began.TAKEN_UP)
         except IntegrityError as taken:
             raise self._held(row.volume) from taken
 
@@ -102,7 +104,7 @@ class Operations:
                     f"operation {dead.id} of {dead.volume} is no longer as it was",
                     hint=f"see `extendctl operation show {dead.id}`",
                 )
-            return _handed_over(connection, row, owner)
+            return _handed_over(connection, row, owner, Began.TAKEN_OVER)
 
     def heartbeat(self, op: Operation) -> None:
         """Show life. Raises TakenOver when the operation is no longer this owner's."""
@@ -136,11 +138,16 @@ class Operations:
             note_all(connection, seen)
 
     def abandon(
-        self, op: Operation, size: Size | None = None, seen: Mapping[int, Seen] | None = None
+        self,
+        op: Operation,
+        owner: Owner,
+        size: Size | None = None,
+        seen: Mapping[int, Seen] | None = None,
     ) -> None:
         """End an open or unfinished operation short of its goal, adopting what is measured now.
 
-        An open one must have been taken over before, so that its owner knows. Raises Busy when it
+        An open one must have been taken over before, so that its owner knows. `owner` is who ends
+        it. Raises Busy when it
         is no longer as `op` says, Refused (`obstacle`) when it has ended.
         """
         if op.state not in (_OPEN, *_UNFINISHED):
@@ -152,6 +159,7 @@ class Operations:
             if size is not None:
                 _adopt(connection, op, size)
             _close(connection, op, OperationState.ABANDONED, row.error)
+            begin_run(connection, op.id, op.epoch, Began.ABANDONED, owner)
             note_all(connection, seen)
 
     def operation(self, operation_id: int) -> Operation:
@@ -226,7 +234,7 @@ def _owned(owner: Owner) -> dict[str, Any]:
     return {f"owner_{name}": value for name, value in asdict(owner).items()}
 
 
-def _handed_over(connection: Connection, row: Row[Any], owner: Owner) -> Operation:
+def _handed_over(connection: Connection, row: Row[Any], owner: Owner, how: Began) -> Operation:
     """Let `owner` have it open; the epoch is compared, whatever the row was read under."""
     same = and_(
         operations.c.id == row.id,
@@ -240,6 +248,7 @@ def _handed_over(connection: Connection, row: Row[Any], owner: Owner) -> Operati
     done = connection.execute(update(operations).where(same).values(values | _owned(owner)))
     if done.rowcount != 1:
         raise Busy(f"operation {row.id} of {row.volume} was taken by another", hint="try again")
+    begin_run(connection, row.id, row.epoch + 1, how, owner)
     return _fetch(connection, row.id)
 
 

@@ -3,23 +3,57 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, insert, select, update
 
 from extendctl.database import Database
 from extendctl.errors import TakenOver
-from extendctl.model import LayerOutcome, LayerReport, Operation, OperationState, Seen
+from extendctl.model import (
+    LayerOutcome,
+    LayerReport,
+    Operation,
+    OperationState,
+    Owner,
+    Seen,
+)
 from extendctl.size import Size
 from extendctl.stack import Measured
-from extendctl.tables import attachments, deeds, now, operations, records
+from extendctl.tables import attachments, deeds, now, operations, records, runs
 
 OUTPUT_TAIL = 4096
 """Bytes of a command's output that are kept: its end, where the complaint stands."""
 
 _LINE = ("seq", "epoch", "key", "host", "kind", "name", "before", "target", "after", "note",
          "error", "measured_at", "settled_at", "archive")  # fmt: skip
-_DEED = ("seq", "host", "status", "output", "started_at", "ended_at")
+_DEED = ("seq", "host", "status", "output", "started_at", "ended_at", "stdin")
+_RUN = ("epoch", "user", "sudo_user", "machine", "pid")
+
+
+class Began(StrEnum):
+    """How a program came to work on an operation."""
+
+    OPENED = "opened"
+    TAKEN_UP = "taken up"
+    TAKEN_OVER = "taken over"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One program's work on an operation, from its opening to its end or to the next run.
+
+    `at` is None where an earlier version of the program did not write it down.
+    """
+
+    what: Began
+    epoch: int
+    user: str
+    sudo_user: str | None
+    machine: str
+    pid: int
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +79,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class DeedRecord:
-    """A command that may have changed something. `status` is None when it was not told."""
+    """A command that may have changed something. `status` is None when it was not told.
+
+    `stdin` is what it was given to read; it never holds a secret.
+    """
 
     host: str
     argv: tuple[str, ...]
@@ -53,6 +90,7 @@ class DeedRecord:
     output: str
     started_at: datetime
     ended_at: datetime | None
+    stdin: str | None = None
     seq: int = 0
 
 
@@ -109,6 +147,16 @@ class Records:
         if not held:
             raise _taken_over(op)
 
+    def runs(self, operation_id: int) -> list[Run]:
+        """Who has worked on an operation, in the order in which they began."""
+        mine = select(runs).where(runs.c.operation_id == operation_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(mine.order_by(runs.c.seq)).mappings().all()
+        return [
+            Run(**{name: row[name] for name in _RUN}, what=Began(row["what"]), at=row["began_at"])
+            for row in rows
+        ]
+
     def records(self, operation_id: int) -> list[Record]:
         """An operation's lines, in the order in which layers were measured, over all its runs."""
         mine = select(records).where(records.c.operation_id == operation_id)
@@ -131,6 +179,18 @@ class Records:
             DeedRecord(**{name: row[name] for name in _DEED}, argv=tuple(row["argv"]))
             for row in rows
         ]
+
+
+def begin_run(
+    connection: Connection, operation_id: int, epoch: int, what: Began, owner: Owner
+) -> None:
+    """Write down who works on an operation from now on."""
+    connection.execute(
+        insert(runs).values(
+            operation_id=operation_id, epoch=epoch, what=what, user=owner.user,
+            sudo_user=owner.sudo_user, machine=owner.machine, pid=owner.pid, began_at=now(),
+        )
+    )  # fmt: skip
 
 
 def claim(connection: Connection, op: Operation) -> None:

@@ -109,7 +109,7 @@ def known_revision(database: Database, names: set[str]) -> str:
             hint="upgrade extendctl" if newer else RESTORE,
         )
     missing = sorted(set(metadata.tables) - names)
-    if missing:
+    if missing and found == REVISION:
         raise Damaged(f"{database} lacks the tables {', '.join(missing)}", hint=RESTORE)
     return found
 

@@ -82,21 +82,23 @@ def _written(database: Database, partial: Path) -> Seal:
 
 
 def _gathered(database: Database, partial: Path) -> None:
-    """A server's rows, in a file with the same columns: an earlier revision lacks some of ours."""
+    """A server's rows, in a file of the same shape: an earlier revision lacks some of ours."""
     with database.reading() as source:
-        lacking = _lacking(source)
+        names = set(inspect(source).get_table_names())
+        tables = [one for one in metadata.sorted_tables if one.name in names]
+        lacking = _lacking(source, tables)
         with closing_database(Database(f"sqlite:///{partial}")) as copy, copy.writing() as target:
-            metadata.create_all(target)
+            metadata.create_all(target, tables)
             for table, column in lacking:
                 target.exec_driver_sql(f'ALTER TABLE "{table}" DROP COLUMN "{column}"')
-            pour(source, target, metadata.sorted_tables)
+            pour(source, target, tables)
 
 
-def _lacking(connection: Connection) -> list[tuple[str, str]]:
+def _lacking(connection: Connection, tables: Sequence[Table]) -> list[tuple[str, str]]:
     there = inspect(connection)
     return [
         (table.name, column.name)
-        for table in metadata.sorted_tables
+        for table in tables
         for has in [{one["name"] for one in there.get_columns(table.name)}]
         for column in table.columns
         if column.name not in has
@@ -105,7 +107,7 @@ def _lacking(connection: Connection) -> list[tuple[str, str]]:
 
 def pour(source: Connection, target: Connection, tables: Sequence[Table]) -> None:
     """Copy all rows into empty tables, with the columns that the source has."""
-    lacking = _lacking(source)
+    lacking = _lacking(source, tables)
     for table in tables:
         columns = [one for one in table.columns if (table.name, one.name) not in lacking]
         for rows in chunks(source, table, [one.name for one in columns]):

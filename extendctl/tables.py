@@ -159,6 +159,22 @@ operations = Table(
     **_EXACT,
 )
 
+runs = Table(
+    "runs",
+    metadata,
+    Column("seq", _Id, primary_key=True),
+    Column("operation_id", ForeignKey("operations.id"), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("what", String(16), nullable=False),
+    Column("user", String(255), nullable=False),
+    Column("sudo_user", String(255)),
+    Column("machine", String(400), nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("began_at", Utc),  # NULL where an earlier version did not write it down
+    Index(None, "operation_id", "seq"),
+    **_EXACT,
+)
+
 records = Table(
     "records",
     metadata,
@@ -190,6 +206,7 @@ deeds = Table(
     Column("operation_id", ForeignKey("operations.id"), nullable=False),
     Column("host", String(255), nullable=False),
     Column("argv", _Json, nullable=False),
+    Column("stdin", Text),  # NULL where an earlier version did not write it down
     Column("status", Integer),  # NULL when the line was lost before it was told
     Column("output", Text, nullable=False),
     Column("started_at", Utc, nullable=False),

@@ -1,11 +1,12 @@
 """What volumes and operations look like to programs: plain data for JSON and YAML."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from extendctl.model import Operation, Volume
-from extendctl.records import DeedRecord, Record
+from extendctl.records import DeedRecord, Record, Run
 
 
 def volume_data(volume: Volume) -> dict[str, Any]:
@@ -47,6 +48,30 @@ def operation_data(operation: Operation) -> dict[str, Any]:
         "closed_at": moment(operation.closed_at),
         "error": None if operation.error is None else dict(operation.error),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that is known of an operation. `alive` says whether its owner is still at work."""
+
+    operation: Operation
+    runs: Sequence[Run]
+    records: Sequence[Record]
+    deeds: Sequence[DeedRecord]
+    alive: bool
+
+
+def story_data(story: Story) -> dict[str, Any]:
+    """An operation's story as the JSON output has it."""
+    return operation_data(story.operation) | {
+        "runs": [_run_data(one) for one in story.runs],
+        "layers": [record_data(one) for one in story.records],
+        "commands": [deed_data(one) for one in story.deeds],
+    }
+
+
+def _run_data(run: Run) -> dict[str, Any]:
+    return asdict(run) | {"what": str(run.what), "at": moment(run.at)}
 
 
 def record_data(record: Record) -> dict[str, Any]:

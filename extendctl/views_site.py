@@ -6,20 +6,9 @@ from extendctl.ability import PACKAGES
 from extendctl.config import HostConfig
 from extendctl.errors import ExtendctlError
 from extendctl.inspection import BackendReport, HostReport, PolicyReport
-from extendctl.model import LayerOutcome, Operation, OperationState
 from extendctl.page import Cell, Line, Page, Table, Tone, cell, facts
-from extendctl.records import DeedRecord, Record
-from extendctl.shell import render
 from extendctl.size import human
 from extendctl.views import reasons
-from extendctl.views_data import moment
-
-_STATES = {
-    OperationState.DONE: Tone.GOOD,
-    OperationState.OPEN: Tone.WARN,
-    OperationState.INCOMPLETE: Tone.BAD,
-    OperationState.FAILED: Tone.BAD,
-}
 
 
 def hosts(listed: Sequence[HostConfig]) -> Page:
@@ -135,109 +124,6 @@ def unwell(reports: Sequence[tuple[str, ExtendctlError | None]]) -> Page:
             page.append(Line(f"{name}: {error.fault.code}", Tone.BAD))
             page += reasons(error.faults)
     return page
-
-
-def operations(listed: Sequence[Operation]) -> Page:
-    """Operations, a line each."""
-    if not listed:
-        return [Line("no operations yet")]
-    rows = tuple(
-        (
-            Cell(str(one.id)),
-            Cell(one.volume),
-            Cell(str(one.state), _STATES.get(one.state, Tone.DIM)),
-            Cell(human(one.before)),
-            Cell(human(one.goal)),
-            Cell(_who(one)),
-            cell(moment(one.opened_at)),
-        )
-        for one in listed
-    )
-    columns = ("ID", "VOLUME", "STATE", "BEFORE", "GOAL", "WHO", "OPENED")
-    return [Table(columns, rows, frozenset({"ID", "BEFORE", "GOAL"}), frozenset({"VOLUME"}))]
-
-
-def _who(one: Operation) -> str:
-    owner = one.owner
-    return f"{owner.sudo_user} as {owner.user}" if owner.sudo_user else owner.user
-
-
-def operation(
-    one: Operation, records: Sequence[Record], deeds: Sequence[DeedRecord], *, alive: bool
-) -> Page:
-    """An operation's story."""
-    page: list[Line | Table] = [*facts(_beginning(one, alive=alive))]
-    if one.decision:
-        page += [Line(), Line("decision", Tone.STRONG)]
-        page += [Line(reason, indent=2) for reason in one.decision]
-    if records:
-        page += [Line(), Line("layers", Tone.STRONG), _layers(records)]
-    if deeds:
-        page += [Line(), Line("commands", Tone.STRONG)]
-        for deed in deeds:
-            page += _deed(deed)
-    if one.error is not None:
-        page += [Line(), Line("ended with", Tone.STRONG), *_ended(one)]
-    if one.state in {OperationState.OPEN, OperationState.INCOMPLETE, OperationState.FAILED}:
-        page += [Line(), Line(f"to finish: extendctl volume resume {one.volume}", Tone.WARN)]
-    return page
-
-
-def _beginning(one: Operation, *, alive: bool) -> list[tuple[str, object]]:
-    machine = one.owner.machine.partition(":")[0]
-    state = str(one.state)
-    if one.state is OperationState.OPEN:
-        state += ", at work" if alive else ", and its owner is gone"
-    return [
-        ("operation", one.id),
-        ("volume", one.volume),
-        ("what", f"{one.kind}, {human(one.before)} -> {human(one.goal)} ({one.goal} bytes)"),
-        ("state", state),
-        ("who", f"{_who(one)} on {machine}, process {one.owner.pid}"),
-        ("why", one.reason),
-        ("opened", moment(one.opened_at)),
-        ("closed", moment(one.closed_at)),
-    ]
-
-
-def _layers(records: Sequence[Record]) -> Table:
-    rows = tuple(
-        (
-            cell(moment(one.measured_at)),
-            Cell(one.host),
-            Cell(one.kind),
-            Cell(one.name),
-            Cell(human(one.before)),
-            Cell(human(one.after)),
-            Cell(str(one.outcome or "begun"), _tone(one)),
-        )
-        for one in records
-    )
-    columns = ("MEASURED", "HOST", "KIND", "NAME", "BEFORE", "AFTER", "OUTCOME")
-    return Table(columns, rows, frozenset({"BEFORE", "AFTER"}), frozenset({"NAME"}))
-
-
-def _tone(one: Record) -> Tone:
-    if one.outcome in {None, LayerOutcome.FAILED, LayerOutcome.UNKNOWN}:
-        return Tone.BAD
-    return Tone.GOOD if one.outcome is LayerOutcome.GROWN else Tone.DIM
-
-
-def _deed(deed: DeedRecord) -> Iterator[Line]:
-    result = "the result was not told" if deed.status is None else f"exit {deed.status}"
-    tone = Tone.PLAIN if deed.status == 0 else Tone.BAD
-    yield Line(f"{moment(deed.started_at)} {deed.host}: {render(deed.argv)}", indent=2)
-    yield Line(result, tone, indent=4)
-    for line in deed.output.splitlines():
-        yield Line(line, Tone.DIM, indent=4)
-
-
-def _ended(one: Operation) -> Iterator[Line]:
-    error = one.error or {}
-    for reason in error.get("reasons") or [error]:
-        yield Line(f"- {reason.get('message', '')}", Tone.BAD, indent=2)
-        if reason.get("hint"):
-            yield Line(f"hint: {reason['hint']}", indent=4)
 
 
 def policy(report: PolicyReport) -> Page:

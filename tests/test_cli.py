@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from extendctl.cli.command import command
 from extendctl.cli.failure import wanted_output
 from extendctl.cli.interrupt import on_signals
 from extendctl.cli.session import Session
+from extendctl.owner import me
+from extendctl.store import open_store
 
 GIB = 1 << 30
 
@@ -361,6 +364,60 @@ def test_the_story_of_an_operation(call: Call, vol1: Path) -> None:
     assert data["reason"] == "ticket 4711"
     assert data["layers"][0]["outcome"] == "grown"
     assert data["commands"][0]["argv"][0] == "truncate"
+
+
+@deeds
+def test_a_story_tells_who_did_what_and_when(
+    call: Call, vol1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "alice")
+    call("volume", "extend", "vol1", "--size", "2G")
+    data = call("operation", "show", "1", "-o", "json").data
+    (run,) = data["runs"]
+    assert (run["what"], run["sudo_user"], run["epoch"]) == ("opened", "alice", 1)
+    assert (run["machine"], run["pid"]) == (me().machine, os.getpid())
+    assert run["at"] == data["opened_at"]
+    assert data["decision"] == ["volume:extend allows alice"]
+    (layer,) = data["layers"]
+    assert (layer["before"], layer["target"], layer["after"]) == (GIB, 2 * GIB, 2 * GIB)
+    (command,) = data["commands"]
+    assert (command["argv"][-1], command["status"], command["stdin"]) == (str(vol1), 0, "")
+    told = call("operation", "show", "1").out
+    for words in (
+        f"alice as {me().user}",
+        "opened",
+        me().machine.partition(":")[0],
+        "allows alice",
+    ):
+        assert words in told
+
+
+@deeds
+def test_operations_are_listed_by_time_volume_and_outcome(call: Call, vol1: Path) -> None:
+    call("volume", "create", "vol2", "--backend", "files", "--size", "1M")
+    call("volume", "extend", "vol1", "vol2", "--size", "2G", "--yes")
+
+    def ids(*words: str) -> list[str]:
+        return [one["volume"] for one in call("operation", "list", "-o", "json", *words).data]
+
+    assert ids("--volume", "vol2") == ["vol2"]
+    assert ids("--outcome", "done", "--since", "1h") == ["vol1", "vol2"]
+    assert ids("--outcome", "failed") == []
+    assert ids("--since", "2000-01-01", "--volume", "vol1") == ["vol1"]
+    assert ids("--since", "2000-01-01T00:00:00+02:00") == ["vol1", "vol2"]
+    assert ids("--since", "2999-12-31T23:59") == []
+    assert ids("--volume", "vol1", "--outcome", "open") == []
+    with open_store(f"sqlite:///{vol1.parent.parent}/state.db") as store:
+        op = store.operations("vol1")[0]
+        later = (op.opened_at + timedelta(seconds=1)).isoformat()
+        assert ids("--since", op.opened_at.isoformat(), "--volume", "vol1") == ["vol1"]
+        assert ids("--since", later, "--volume", "vol1") == []
+
+
+@pytest.mark.parametrize("since", ["yesterday", "7", "-1d", "2026-13-01", "999999999w", ""])
+def test_what_is_no_time_is_a_wrong_call(call: Call, since: str) -> None:
+    done = call("operation", "list", "--since", since, "-o", "json")
+    assert (done.status, done.data["error"]["code"]) == (2, "usage")
 
 
 @deeds

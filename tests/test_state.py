@@ -404,6 +404,11 @@ def expected(store: Store) -> None:
     assert [str(one.state) for one in store.operations()] == ["done", "incomplete", "open"]
     assert store.deeds(1)[0].argv[0] == "lvextend"
     assert [one.archive for one in store.records(1)] == [None]
+    assert [one.stdin for one in store.deeds(1)] == [None]
+    for operation in store.operations():
+        (run,) = store.runs(operation.id)
+        assert (run.what, run.user, run.sudo_user) == ("opened", "root", "alice")
+        assert (run.pid, run.at) == (4711, operation.opened_at)
 
 
 def shape(url: str) -> dict[str, Any]:

@@ -409,14 +409,36 @@ def test_abandoning_adopts_what_is_measured(store: Store) -> None:
     op = opened(store)
     store.close_operation(op, OperationState.FAILED, {"code": "backend-failed"})
     with pytest.raises(Busy):
-        store.abandon(op)  # which still calls it open
-    store.abandon(store.operation(op.id), GIB + 512)
+        store.abandon(op, me())  # which still calls it open
+    store.abandon(store.operation(op.id), me(), GIB + 512)
     volume = store.volume("vol1")
     assert (volume.status, volume.size) == ("available", GIB + 512)
     ended = store.operation(op.id)
     assert (ended.state, ended.error) == ("abandoned", {"code": "backend-failed"})
     with pytest.raises(Refused, match="has ended: it is abandoned"):
-        store.abandon(ended)
+        store.abandon(ended, me())
+
+
+def test_everybody_who_worked_on_an_operation_is_kept(store: Store) -> None:
+    """The first who asked is not forgotten when another takes it up."""
+    add(store)
+    alice, bob, carol = (replace(me(), sudo_user=name) for name in ("alice", "bob", "carol"))
+    op = store.open_operation("vol1", wanted(owner=alice))
+    taken = store.take_over(op, bob)
+    store.close_operation(taken, OperationState.FAILED)
+    again = store.reopen_operation(op.id, alice)
+    store.close_operation(again, OperationState.FAILED)
+    store.abandon(store.operation(op.id), carol)
+    runs = store.runs(op.id)
+    assert [(one.epoch, str(one.what), one.sudo_user) for one in runs] == [
+        (1, "opened", "alice"),
+        (2, "taken over", "bob"),
+        (3, "taken up", "alice"),
+        (3, "abandoned", "carol"),
+    ]
+    times = [one.at for one in runs if one.at is not None]
+    assert times == sorted(times)
+    assert len(times) == 4
 
 
 def test_an_unknown_operation_is_not_found(store: Store) -> None:

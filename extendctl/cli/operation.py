@@ -1,29 +1,70 @@
 """The commands about operations, past and present."""
 
+import re
+from datetime import UTC, datetime, timedelta
+
 import click
 
 from extendctl.cli.command import command
 from extendctl.cli.completion import volume_names
 from extendctl.cli.session import Answer, Session
+from extendctl.errors import Usage
+from extendctl.model import OperationState
 from extendctl.page import Line, Tone
 from extendctl.size import human
 
 
-@command("list", example="extendctl operation list --volume db1", statuses=(0, 1, 2, 3, 4))
+@command(
+    "list",
+    example="extendctl operation list --volume db1\n"
+    "extendctl operation list --since 7d --outcome incomplete",
+    statuses=(0, 1, 2, 3, 4),
+)
 @click.option(
     "--volume", metavar="NAME", help="Those of one volume only.", shell_complete=volume_names
 )
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Those opened since then: 2026-11-20, 2026-11-20T18:30 (UTC), or 90m, 12h, 7d ago.",
+)
+@click.option(
+    "--outcome",
+    type=click.Choice([str(one) for one in OperationState]),
+    help="Those in one state only.",
+)
 @click.pass_obj
-def listing(session: Session, volume: str | None) -> Answer:
+def listing(
+    session: Session, volume: str | None, since: str | None, outcome: str | None
+) -> Answer:  # fmt: skip
     """List operations, the oldest first."""
+    after = None if since is None else _moment(since)
+    state = None if outcome is None else OperationState(outcome)
     with session.means() as means:
-        found = means.store.operations(volume)
-        if volume is not None and not found:
+        found = means.store.operations(volume, after, state)
+        if volume is not None and not found and not means.store.operations(volume):
             means.store.volume(volume)  # a name that nothing bears is a mistake, not an empty list
-    from extendctl import views_data, views_site
+    from extendctl import views_data, views_operation
 
     data = [views_data.operation_data(one) for one in found]
-    return Answer(data, lambda: views_site.operations(found))
+    return Answer(data, lambda: views_operation.operations(found))
+
+
+def _moment(text: str) -> datetime:
+    """A moment, or so long before now; without a zone it is UTC, as in all that is shown."""
+    ago = _AGO.fullmatch(text.strip())
+    try:
+        if ago is not None:
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        found = datetime.fromisoformat(text.strip())
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        message = f"--since {text!r} is not a time"
+        raise Usage(message, hint="2026-11-20, 2026-11-20T18:30, 90m, 12h or 7d") from None
+
+
+_AGO = re.compile(r"([0-9]{1,9})([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @command("show", example="extendctl operation show 17")
@@ -33,16 +74,13 @@ def show(session: Session, number: int) -> Answer:
     """Tell an operation's story: who, when and why, each layer, each command and its result."""
     with session.means() as means:
         found = means.store.operation(number)
-        records, deeds = means.store.records(number), means.store.deeds(number)
-    from extendctl import views_data, views_site
+        store = means.store
+        parts = store.runs(number), store.records(number), store.deeds(number)
+    from extendctl import views_data, views_operation
     from extendctl.owner import is_dead
 
-    alive = not is_dead(found.owner, found.heartbeat_age)
-    data = views_data.operation_data(found) | {
-        "layers": [views_data.record_data(one) for one in records],
-        "commands": [views_data.deed_data(one) for one in deeds],
-    }
-    return Answer(data, lambda: views_site.operation(found, records, deeds, alive=alive))
+    story = views_data.Story(found, *parts, alive=not is_dead(found.owner, found.heartbeat_age))
+    return Answer(views_data.story_data(story), lambda: views_operation.operation(story))
 
 
 @command("abandon", example="extendctl operation abandon 17")

@@ -24,7 +24,7 @@ def abandon(means: Means, operation_id: int) -> Operation:
     size, seen = _measured(means, volume)
     if operation.state is OperationState.OPEN:
         operation = means.store.take_over(operation, me())
-    means.store.abandon(operation, size, seen)
+    means.store.abandon(operation, me(), size, seen)
     return means.store.operation(operation_id)
 
 

@@ -108,6 +108,14 @@ demo: venv ## watch a mounted filesystem grow under a writer, on this machine (r
 bench: venv ## measure the main job against shell scripts, here and in the lab (root; half an hour)
 	$(PY) -m benchmarks.main_job
 
+SECONDS ?= 300
+
+.PHONY: fuzz
+fuzz: venv ## fuzz every parser for SECONDS=300 in all; what breaks one is kept in .fuzz/broken
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--only-binary=:all: --upgrade --target .fuzz/atheris -r tests/fuzz/requirements.txt
+	PYTHONPATH=.fuzz/atheris $(PY) -m tests.fuzz $(SECONDS)
+
 .PHONY: lock
 lock: ## renew requirements.lock with the newest releases that pyproject.toml allows
 	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
@@ -135,5 +143,5 @@ export WANTED
 
 .PHONY: clean
 clean: ## remove .venv, caches and built packages
-	rm -rf $(VENV) dist build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from extendctl import phrasebook
-from extendctl.compute import lvm
+from extendctl.compute import lvm, proof
 from extendctl.compute.filesystem import mounted
 from extendctl.compute.idle_ext4 import IdleExt4Layer
 from extendctl.compute.luks import LuksLayer
@@ -84,7 +84,9 @@ def _partition(site: Site, disk: Block, parts: Sequence[Block]) -> Iterator[Foun
         if other is not part:
             reason = f"{part.path} is the one that grows on {disk.path}"
             yield site.skipped("partition", other.path, reason)
-    yield PartitionLayer(site.machine, site.anchor, disk, part, number_of(part))
+    yield PartitionLayer(
+        site.machine, site.anchor, disk, part, number_of(part), proof.of(site, disk)
+    )  # fmt: skip
     yield from climb(site, part)
 
 
@@ -133,7 +135,7 @@ def _volume_group(site: Site, climbed: lvm.Climbed) -> Iterator[Found]:
 def _swap(site: Site, block: Block) -> Found:
     if site.options.no_filesystem:
         return site.skipped("swap", block.path, "left alone, as asked by --no-filesystem")
-    return SwapLayer(site.machine, site.anchor, block)
+    return SwapLayer(site.machine, site.anchor, block, proof.of(site, block))
 
 
 def _idle(site: Site, block: Block) -> Iterator[Found]:
@@ -165,4 +167,4 @@ def _idle_ext4(site: Site, block: Block, uuid: str) -> Found:
     if not site.options.offline:
         reason = f"ext4 on {block.path} is not mounted on this host; --offline checks and grows it"
         return site.skipped("ext4", block.path, reason)
-    return IdleExt4Layer(site.machine, site.anchor, block, uuid)
+    return IdleExt4Layer(site.machine, site.anchor, block, uuid, proof.of(site, block))

@@ -2,18 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from extendctl import phrasebook, questions, readings
 from extendctl.ability import bounded
+from extendctl.compute import proof
+from extendctl.compute.proof import Proof
 from extendctl.compute.site import OnHost, Site
 from extendctl.compute.stuck import StuckLayer
 from extendctl.errors import Refused
+from extendctl.host import Question
 from extendctl.probe import Block, Mount
 from extendctl.size import MIB, TIB, Size, human, round_down
 from extendctl.stack import Layer, Obstacle, Skipped
 
 _LEAST_BTRFS = 256 * MIB  # fs/btrfs/ioctl.c, btrfs_ioctl_resize: less ends with EINVAL
 _EXT = frozenset({"ext2", "ext3", "ext4"})
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,17 @@ class Mounted(OnHost):
     block: Block
     point: str
     read_only: bool
+    proof: Proof
 
     @property
     def name(self) -> str:
         return self.point
+
+    def sure(self, question: Question[T]) -> T:
+        """The answer to a question about its device, which is proved to be the one it was."""
+        self.machine.ask_all([question, *self.proof.questions()])
+        self.proof.hold(self.machine)
+        return self.machine.ask(question)
 
     def _is_mine(self, path: str) -> bool:
         """Whether a path that a tool printed is this device; its own names need no question."""
@@ -61,7 +74,7 @@ class Ext4Layer(Mounted):
 
     def superblock(self) -> readings.Ext4:
         """The superblock, from the device that is mounted."""
-        return self.machine.ask(phrasebook.ext4(self.block.path))
+        return self.sure(phrasebook.ext4(self.block.path))
 
     def measure(self) -> Size:
         return self.superblock().size
@@ -128,7 +141,7 @@ class XfsLayer(Mounted):
 
     def geometry(self) -> readings.Xfs:
         """Its geometry; Refused when something else is mounted there now."""
-        geometry = self.machine.ask(phrasebook.xfs(self.point))
+        geometry = self.sure(phrasebook.xfs(self.point))
         if not self._is_mine(geometry.device):
             message = f"{geometry.device} is mounted at {self.point} on {self.host}, "
             message += f"not {self.block.path}"
@@ -161,7 +174,7 @@ class BtrfsLayer(Mounted):
 
     def member(self) -> tuple[int, Size]:
         """(devid, bytes) of this device. Refused when the filesystem does not have it."""
-        for path, member in self.machine.ask(phrasebook.btrfs(self.point)).items():
+        for path, member in self.sure(phrasebook.btrfs(self.point)).items():
             if self._is_mine(path):
                 return member
         message = f"{self.block.path} is no device of the btrfs at {self.point} on {self.host}"
@@ -195,7 +208,8 @@ def mounted(site: Site, block: Block, mounts: Sequence[Mount]) -> Iterator[Layer
     if _renamed(site, block, mount):
         yield _under_an_old_name(site, block, mount, kind)
         return
-    common = (site.machine, site.anchor, block, mount.point, mount.read_only)
+    known = proof.of(site, block)
+    common = (site.machine, site.anchor, block, mount.point, mount.read_only, known)
     if mount.fstype in _EXT:
         yield Ext4Layer(*common, mounts[0])
     elif mount.fstype == "xfs":

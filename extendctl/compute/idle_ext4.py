@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from extendctl import phrasebook, questions, readings
+from extendctl.compute.proof import Proof
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
 from extendctl.probe import Block
@@ -17,6 +18,7 @@ class IdleExt4Layer(OnHost):
 
     block: Block
     uuid: str
+    proof: Proof
 
     kind = "ext4"
     slack: Size = 16 << 20  # as for a mounted one
@@ -31,6 +33,8 @@ class IdleExt4Layer(OnHost):
 
     def superblock(self) -> readings.Ext4:
         """The superblock. Refused when it has been mounted meanwhile."""
+        self.machine.ask_all([questions.facts(), *self.proof.questions()])
+        self.proof.hold(self.machine)
         facts = self.machine.ask(questions.facts())
         block = facts.blocks.get(self.block.name)
         if block is None or block.dev != self.block.dev or facts.in_use(block):

@@ -40,8 +40,10 @@ class LuksLayer(OnHost):
 
     def measure(self) -> Size:
         block = f"/sys/block/{self.block}"
-        uuid, size = self.machine.ask(questions.sysfs(f"{block}/dm/uuid", f"{block}/size"))
-        if uuid != self.uuid:
+        uuid, name, size = self.machine.ask(
+            questions.sysfs(f"{block}/dm/uuid", f"{block}/dm/name", f"{block}/size")
+        )
+        if (uuid, name) != (self.uuid, self.map):
             message = f"{self.block} on {self.host} is no longer the mapping {self.map}"
             raise Refused((self.no(message, "run the command again"),))
         return int(size)

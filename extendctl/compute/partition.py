@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from extendctl import phrasebook, questions
 from extendctl.block_readings import Partition, Table
+from extendctl.compute.proof import Proof
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
-from extendctl.host import Deed
+from extendctl.host import Deed, Question
 from extendctl.probe import Block
 from extendctl.size import MIB, Size, human
 from extendctl.stack import Obstacle
@@ -21,6 +22,7 @@ class PartitionLayer(OnHost):
     disk: Block
     part: Block
     number: int
+    proof: Proof
 
     kind = "partition"
     slack: Size = 0
@@ -47,16 +49,22 @@ class PartitionLayer(OnHost):
 
     def measure(self) -> Size:
         """What both the kernel and the table give it; either alone does not survive."""
+        table = phrasebook.partition_table(self.disk.path)
+        self.machine.ask_all([table, self._kernel(), *self.proof.questions()])
+        self.proof.hold(self.machine)
         return min(self.kernel(), self.line().size * self.table().sector)
 
     def kernel(self) -> Size:
         """What the kernel gives to whoever stands on it."""
-        block = f"/sys/class/block/{self.part.name}"
-        dev, size = self.machine.ask(questions.sysfs(f"{block}/dev", f"{block}/size"))
+        dev, size = self.machine.ask(self._kernel())
         if dev != self.part.dev:
             message = f"{self.part.name} on {self.host} has become another device"
             raise Refused((self.no(message, "run the command again"),))
         return int(size)
+
+    def _kernel(self) -> Question[tuple[str, ...]]:
+        block = f"/sys/class/block/{self.part.name}"
+        return questions.sysfs(f"{block}/dev", f"{block}/size")
 
     def room(self, below: Size) -> Size:
         """All up to the end; but less than a MiB there is what tools leave when they align.

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from extendctl import phrasebook, questions
+from extendctl.compute.proof import Proof
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
 from extendctl.host import Deed
@@ -23,6 +24,7 @@ class SwapLayer(OnHost):
     """
 
     block: Block
+    proof: Proof
 
     kind = "swap"
     slack: Size = 0
@@ -37,6 +39,8 @@ class SwapLayer(OnHost):
 
     def facts(self) -> HostFacts:
         """The machine's facts. Refused when the device has become another one."""
+        self.machine.ask_all([questions.facts(), *self.proof.questions()])
+        self.proof.hold(self.machine)
         facts = self.machine.ask(questions.facts())
         now = facts.blocks.get(self.block.name)
         if now is None or now.dev != self.block.dev:

@@ -1,10 +1,12 @@
 """Measure every layer on every host, change nothing, and name what lags or has drifted."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+from extendctl import questions
 from extendctl.errors import ExtendctlError, Fault, NotVerified, Refused
 from extendctl.extension import report
-from extendctl.extension.means import Means
+from extendctl.extension.means import Desk, Means
 from extendctl.extension.plan import Branch, Plan, Wish
 from extendctl.extension.survey import look_at
 from extendctl.model import AttachmentReport, LayerOutcome, LayerReport, Outcome, VolumeReport
@@ -20,13 +22,13 @@ def check(means: Means, name: str) -> VolumeReport:
 
 
 def _check(means: Means, name: str) -> VolumeReport:
-    volume = means.store.volume(name)
+    volume, desk = means.store.volume(name), means.desk(name)
     try:
-        plan = look_at(means.desk(name), volume, Wish(goal=volume.size, allow_lagging=True))
+        plan = look_at(desk, volume, Wish(goal=volume.size, allow_lagging=True))
     except ExtendctlError as error:
         lost = report.refused(name, _drifted(name, error))
         return replace(lost, status=volume.status, before=volume.size, size=volume.size)
-    findings = _findings(plan)
+    findings = [*_findings(plan), *_moved(desk, plan)]
     unreachable = [one.error.fault for one in plan.branches if one.error and one.unreachable]
     measured = plan.trail.lines[0].before
     return VolumeReport(
@@ -69,6 +71,22 @@ def _findings(plan: Plan) -> list[Fault]:
             found.append(_known_lag(plan.volume.name, branch.attachment.host))
     found += [replace(fault, code="not-verified") for fault in plan.faults]
     return found
+
+
+def _moved(desk: Desk, plan: Plan) -> Iterator[Fault]:
+    """Filesystems that are mounted, and no longer where the state has them."""
+    for branch in plan.branches:
+        known, host = branch.attachment.mountpoint, branch.attachment.host
+        now = None if branch.stack is None else branch.stack.mountpoint
+        if known is None or now is None or known == now:
+            continue
+        mounts = desk.machine(host).ask(questions.facts()).mounts
+        if {one.dev for one in mounts if one.point == known}.isdisjoint(
+            one.dev for one in mounts if one.point == now
+        ):
+            message = f"{plan.volume.name} is mounted at {now} on {host}, the state has {known}"
+            hint = "extend it to the size that it has: what is there is adopted"
+            yield Fault("not-verified", message, hint, host)
 
 
 def _known_lag(name: str, host: str) -> Fault:

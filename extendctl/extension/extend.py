@@ -137,7 +137,9 @@ def _unchanged(means: Means, plan: Plan) -> VolumeReport:
     for branch in plan.branches:
         seen = _seen(branch)
         known = branch.attachment
-        if seen is not None and (known.lagging or known.size != seen.size):
+        stale = (known.lagging, known.size) != (False, seen.size if seen else None)
+        moved = seen is not None and seen.mountpoint not in {None, known.mountpoint}
+        if seen is not None and (stale or moved):
             means.store.note_attachment(known.id, seen)
     if measured != plan.volume.size:
         means.store.set_size(plan.volume.name, measured)

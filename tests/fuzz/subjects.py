@@ -30,7 +30,7 @@ from tests.fuzz.answers import QUESTIONS, machine
 
 Subject = Callable[[bytes], None]
 GOALS = (0, 1, 512, 4096, 10 << 30, size.LARGEST)
-MANY = 20
+MANY = 40
 """Of what an answer has a thousand of, so many are used in one try."""
 
 
@@ -42,11 +42,9 @@ def text_of(data: bytes) -> str:
 def within_bounds(value: Any) -> None:
     """No number that came in is larger than a device can be, or is no number at all."""
     if isinstance(value, Mapping):
-        for key, one in value.items():
-            within_bounds(key)
-            within_bounds(one)
+        within_bounds(tuple(islice(value.items(), MANY)))
     elif isinstance(value, tuple | frozenset):
-        for one in value:
+        for one in islice(value, MANY):
             within_bounds(one)
     elif is_dataclass(value) and not isinstance(value, type):
         for one in fields(value):

@@ -27,7 +27,7 @@ def place(device: Device, lun: int) -> str:
 
 
 def read(machine: Machine, path: str) -> str | None:
-    """`.../iscsi_session/sessionN/targetname`, and `.../block/sdX/size` below its own session."""
+    """`.../iscsi_session/sessionN/targetname`; below it `.../block/sdX/size`, and its `dev`."""
     for name, device in machine.devices.items():
         lun = device.lun or ""
         if "/tgt/" not in lun:
@@ -36,6 +36,8 @@ def read(machine: Machine, path: str) -> str | None:
         where = place(device, int(number))
         if path == f"{where}/block/{name}/size":
             return str(device.size // 512)
+        if path == f"{where}/block/{name}/dev":
+            return device.dev
         session = where.partition("/target")[0]
         if re.fullmatch(re.escape(session) + r"/iscsi_session/session\d+/targetname", path):
             return iqn

@@ -86,8 +86,8 @@ class Ext4Layer(Mounted):
         self.machine.do(phrasebook.grow_ext4(self.block.path))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
-        block = self.superblock()
         found = [*self.hindered(phrasebook.grow_ext4(self.block.path)), *self._read_only()]
+        block = self.superblock()
         found += self._frozen(block)
         if "errors" in block.state:
             found.append(

@@ -224,8 +224,8 @@ def half_made(name: str, host: str | None = None) -> Iterator[None]:
     except ExtendctlError as error:
         if isinstance(error, Interrupted):
             raise
-        said = BackendFailed(f"{name} is half made: {error}", hint=_AGAIN, host=host)
+        said = BackendFailed(f"{name} is half made: {error}", hint=SAME_AGAIN, host=host)
         raise said from error
 
 
-_AGAIN = "the same command goes on from there"
+SAME_AGAIN = "the same command looks first, and goes on from what it finds"

@@ -1,11 +1,19 @@
 """Take volumes and attachments into the state and out of it again, each looked at first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from extendctl import compute, lookout, names
 from extendctl.compute.sight import Sight
-from extendctl.errors import ExtendctlError, Fault, Refused, half_made, not_found
+from extendctl.errors import (
+    SAME_AGAIN,
+    ExtendctlError,
+    Fault,
+    Incomplete,
+    Refused,
+    half_made,
+    not_found,
+)
 from extendctl.extension.means import Desk, Means, attempt
 from extendctl.model import Attachment, GrowOptions, Identity, Volume
 from extendctl.size import Size
@@ -27,7 +35,11 @@ def create(  # noqa: PLR0913 - what `volume create` can be told
     desk = means.desk(name)
     desk.journal.unrecorded = True  # there is no operation yet, and no data to lose
     driver = desk.backend(backend)
-    source = driver.create(name, size, initiators)
+    try:
+        source = driver.create(name, size, initiators)
+    except Incomplete as half:  # there is no volume yet that could be resumed
+        half.faults = tuple(replace(fault, hint=SAME_AGAIN) for fault in half.faults)
+        raise
     with half_made(name, driver.machine.name):
         return _take_in(means, name, backend, driver.trunk(source), project)
 

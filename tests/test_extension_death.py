@@ -12,7 +12,7 @@ from extendctl.model import Outcome, VolumeReport
 from extendctl.owner import me
 from tests.extending import GOAL, MEMORY, VOLUME, Make, Rehearsal, Stage, grown, sizes, untrue
 from tests.mortal import EVERYTHING, Fate, Program, extending, killed, start, stopped
-from tests.world.site import file_loop_xfs, iscsi_ext4, local_lvm, shared
+from tests.world.site import file_loop_xfs, iscsi_ext4, iscsi_fileio, local_lvm, shared
 from tests.world.tower import tower
 
 pytestmark = pytest.mark.long
@@ -148,6 +148,36 @@ def test_who_wakes_up_between_the_record_and_the_deed_does_not_do_it(directory: 
         assert stage.resume().exit_status == 0
         assert set(stage.growths.values()) == {1}
     assert moments >= 8
+
+
+STALE: dict[str, Make] = {
+    "partition": lambda path: tower("gpt", "ext4", path=path),
+    "file-lun": iscsi_fileio,
+}
+
+
+@pytest.mark.parametrize("name", STALE)
+def test_a_last_deed_that_comes_too_late_is_found_and_mended(name: str, directory: Path) -> None:
+    """Frozen just before each deed, taken over, extended to more, and then it wakes up."""
+    rehearsal, found = Rehearsal(STALE[name], directory, shared=True), 0
+    for number in range(1, 20):
+        stage = rehearsal.again()
+        program = start(stage, Fate(number, stopped, ("deed before",)))
+        if not program.frozen():
+            break
+        assert start(stage, Fate(0, killed), taking_over).ended() == -signal.SIGKILL
+        assert stage.extend("30G").exit_status == 0
+        best = sizes(stage.world.state)
+        deeds = len(stage.world.deeds())
+        program.thaw()
+        assert program.ended() == 5
+        assert len(stage.world.deeds()) == deeds + 1
+        found += stage.check().exit_status == 5
+        assert stage.extend("30G").exit_status == 0
+        assert sizes(stage.world.state) == best
+        assert stage.check().exit_status == 0
+    assert found == 1
+    stage.store.close()
 
 
 def test_who_is_taken_over_before_its_first_deed_has_changed_nothing(directory: Path) -> None:

@@ -98,6 +98,19 @@ that change, a test has to fail. `make mutants` does it again.
 
 """
 
+_LIMITS = """\
+## What this does not show
+
+The simulated machines know what their authors knew of the tools. Each layer's real tools are in
+the lab, where fewer moments are tried. A program that is frozen between its last look at the
+state and the sending of a command, and is taken over meanwhile, sends that one command when it
+wakes up, as no lock reaches across a line. It names an absolute size and so repeats what was
+done; only where a third program has meanwhile extended the volume to still more would a
+partition's table, or a LUN over a file, be told less than it has, which `volume check` finds and
+`volume extend` to its size mends.
+
+"""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -136,6 +149,7 @@ def _page(run: Run) -> Iterator[str]:
     yield from _suite(run.lab)
     yield _MUTANTS
     yield from _mutants(run)
+    yield _LIMITS.rstrip() + "\n"
 
 
 def _where(run: Run) -> Iterator[str]:
@@ -212,7 +226,7 @@ def _line(row: Row) -> Sequence[object]:
 
 def _mutants(run: Run) -> Iterator[str]:
     if run.stale:
-        yield f"**Not run: {run.stale}**\n"
+        yield f"**Not complete: {run.stale}**\n\n"
     if not run.falls:
         return
     caught = sum(one.by is not None for one in run.falls)

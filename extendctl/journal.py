@@ -10,7 +10,7 @@ from extendctl.host import Deed
 from extendctl.model import LayerOutcome, LayerReport, Operation
 from extendctl.records import DeedRecord
 from extendctl.size import Size
-from extendctl.stack import DEVICES, Event, Hand, Layer, Measured, Settled, Skipped, walk
+from extendctl.stack import DEVICES, Archived, Event, Hand, Layer, Measured, Settled, Skipped, walk
 from extendctl.store import Store
 from extendctl.transport import Result
 
@@ -124,13 +124,14 @@ def follow(
     trail = Trail()
     pending: list[Layer] = list(layers)
     measured: Measured | None = None
+    archive: str | None = None
     try:
         for event in walk(layers, goal, hand, targets or {}):
             if journal is not None:
-                _write(journal, event)
+                archive = _write(journal, event, archive)
             if isinstance(event, Settled):
                 pending.pop(0)
-                _settle(trail, event, journal)
+                _settle(trail, event, journal, archive)
             measured = event if isinstance(event, Measured) else None
     except (Interrupted, TakenOver):
         raise
@@ -145,13 +146,28 @@ def not_reached(layers: Sequence[Layer]) -> list[LayerReport]:
     return [_line(one, None, None, LayerOutcome.UNKNOWN, "not reached") for one in layers]
 
 
-def _write(journal: Journal, event: Event) -> None:
-    if isinstance(event, Measured) and journal.operation is not None:
-        journal.store.measured(journal.operation, event)
+def _write(journal: Journal, event: Event, archive: str | None) -> str | None:
+    """Write a measurement down, with where the layer's metadata will be kept; gives that place.
+
+    For a layer that has been settled, the place where they have been kept.
+    """
+    if journal.operation is not None:
+        if isinstance(event, Measured):
+            archive = _way_back(event)
+            journal.store.measured(journal.operation, event, archive)
+        elif isinstance(event.layer, Archived) and archive is not None and event.grown:
+            archive = event.layer.archived(archive)
     journal.tell(event)
+    return archive
 
 
-def _settle(trail: Trail, event: Settled, journal: Journal | None) -> None:
+def _way_back(event: Measured) -> str | None:
+    if event.before >= event.room or not isinstance(event.layer, Archived):
+        return None
+    return event.layer.archive()
+
+
+def _settle(trail: Trail, event: Settled, journal: Journal | None, archive: str | None) -> None:
     acting = journal is not None
     line = _line(event.layer, event.before, event.after, _outcome(event, acting=acting))
     trail.lines.append(line)
@@ -159,7 +175,7 @@ def _settle(trail: Trail, event: Settled, journal: Journal | None) -> None:
     if line.kind in DEVICES:
         trail.device = event.after
     if journal is not None and journal.operation is not None:
-        journal.store.settled(journal.operation, line)
+        journal.store.settled(journal.operation, line, archive=archive)
 
 
 def _outcome(event: Settled, *, acting: bool) -> LayerOutcome:

@@ -149,6 +149,10 @@ def directory(path: str) -> Question[dict[str, Size]]:
     return Question(words, readings.files, root=True)
 
 
+LVM_ARCHIVE = "/etc/lvm/archive"
+"""Where LVM keeps what volume groups were, unless lvm.conf says otherwise; root alone may look."""
+
+
 def filesystem_space(path: str) -> Question[tuple[Size, int, int]]:
     """Of the filesystem under a path: block size, blocks in all, blocks free to everyone."""
     return Question(

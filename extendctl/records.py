@@ -105,24 +105,35 @@ class Records:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def measured(self, op: Operation, event: Measured) -> None:
-        """Write down a layer's size and the size it shall have, before anything is done to it."""
+    def measured(self, op: Operation, event: Measured, archive: str | None = None) -> None:
+        """Write down a layer's size and the size it shall have, before anything is done to it.
+
+        `archive` is the file that LVM will keep its volume group's metadata in.
+        """
         layer = event.layer
         line = {"key": layer.key, "host": layer.host, "kind": layer.kind, "name": layer.name,
-                "before": event.before, "target": event.room}  # fmt: skip
+                "before": event.before, "target": event.room, "archive": archive}  # fmt: skip
         with self._database.writing() as connection:
             claim(connection, op)
             _insert(connection, op, line)
 
     def settled(
-        self, op: Operation, line: LayerReport, error: Mapping[str, Any] | None = None
+        self,
+        op: Operation,
+        line: LayerReport,
+        error: Mapping[str, Any] | None = None,
+        archive: str | None = None,
     ) -> None:
         """Write down what became of a layer: `after`, outcome, note, and what went wrong.
+
+        `archive` is the file that LVM has kept; after an error, what was expected stands.
 
         A layer that failed before it could be measured gets a line of its own.
         """
         done = {"after": line.after, "outcome": line.outcome, "note": line.note,
                 "error": None if error is None else dict(error), "settled_at": now()}  # fmt: skip
+        if error is None:
+            done["archive"] = archive
         mine = and_(records.c.operation_id == op.id, records.c.epoch == op.epoch,
                     records.c.key == line.key, records.c.outcome.is_(None))  # fmt: skip
         with self._database.writing() as connection:

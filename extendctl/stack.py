@@ -6,7 +6,7 @@ description of what there is to do.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from extendctl.errors import Fault, Incomplete, NotVerified
 from extendctl.model import Identity, PoolUsage
@@ -55,6 +55,19 @@ class Layer(Protocol):
 def pauses(layer: Layer) -> bool:
     """True when growing it lets those wait who read and write; few layers have the attribute."""
     return bool(getattr(layer, "pauses", False))
+
+
+@runtime_checkable
+class Archived(Protocol):
+    """A layer whose machine keeps, before each change, what its metadata were; few layers are."""
+
+    def archive(self) -> str | None:
+        """Where that will be kept by the next change, None when it is not known. Never raises."""
+        ...
+
+    def archived(self, expected: str) -> str | None:
+        """Where it has been kept, given what was expected; None when it has not."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

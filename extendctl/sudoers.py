@@ -111,6 +111,7 @@ def _backend(backend: BackendConfig) -> Phrases:
     if group is not None:
         yield phrasebook.logical_volumes(group)
         yield phrasebook.volume_group(group)
+        yield phrasebook.directory(phrasebook.LVM_ARCHIVE)
         yield phrasebook.extend_lv(group, any_.VOLUME, any_.SIZE)
         if backend.target in {None, "lio"}:
             yield phrasebook.create_lv(group, any_.VOLUME, any_.SIZE, backend.pool)
@@ -193,6 +194,7 @@ def _ext4(_: HostConfig) -> Phrases:
 def _guest_lv(_: HostConfig) -> Phrases:
     yield phrasebook.physical_volumes()
     yield phrasebook.segments(any_.GROUP)
+    yield phrasebook.directory(phrasebook.LVM_ARCHIVE)
     yield phrasebook.extend_lv(any_.GROUP, any_.VOLUME, any_.SIZE)
 
 
@@ -213,6 +215,7 @@ COMPUTE: Mapping[str, Callable[[HostConfig], Phrases]] = {
         [
             phrasebook.physical_volumes(),
             phrasebook.segments(any_.GROUP),
+            phrasebook.directory(phrasebook.LVM_ARCHIVE),
             phrasebook.resize_pv(any_.DEVICE),
         ]
     ),

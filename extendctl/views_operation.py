@@ -51,6 +51,10 @@ def operation(story: Story) -> Page:
         page += [Line(reason, indent=2) for reason in one.decision]
     if records:
         page += [Line(), Line("layers", Tone.STRONG), _layers(records)]
+    kept = [one for one in records if one.archive is not None]
+    if kept:
+        page += [Line(), Line("kept by LVM before the change (vgcfgrestore --file)", Tone.STRONG)]
+        page += [Line(f"{one.host}: {one.archive}", indent=2) for one in kept]
     if deeds:
         page += [Line(), Line("commands", Tone.STRONG)]
         for deed in deeds:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from extendctl import names, phrasebook, questions
+from extendctl import lvm_archive, names, phrasebook, questions
 from extendctl.ability import hindrances
 from extendctl.backends import Source, served
 from extendctl.backends.served import Where
@@ -60,6 +60,13 @@ class LvLayer:
 
     def grow(self, to: Size) -> None:
         self.machine.do(phrasebook.extend_lv(self.group, self.volume, to))
+        lvm_archive.look_again(self.machine, phrasebook.logical_volumes(self.group))
+
+    def archive(self) -> str | None:
+        return lvm_archive.coming(self.machine, self.group)
+
+    def archived(self, expected: str) -> str | None:
+        return lvm_archive.came(self.machine, expected)
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         row = self.row()

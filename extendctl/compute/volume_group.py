@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from extendctl import phrasebook
+from extendctl import lvm_archive, phrasebook
 from extendctl.block_readings import PhysicalVolume, Placed
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
@@ -65,6 +65,14 @@ class PvLayer(OnHost):
 
     def grow(self, to: Size) -> None:
         self.machine.do(phrasebook.resize_pv(self.device))
+        lvm_archive.look_again(self.machine, phrasebook.physical_volumes())
+
+    def archive(self) -> str | None:
+        group = self.row().group
+        return lvm_archive.coming(self.machine, group) if group else None
+
+    def archived(self, expected: str) -> str | None:
+        return lvm_archive.came(self.machine, expected)
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         return [*self.hindered(phrasebook.resize_pv(self.device)), *self.flaws()]
@@ -135,6 +143,13 @@ class GuestLvLayer(OnHost):
 
     def grow(self, to: Size) -> None:
         self.machine.do(phrasebook.extend_lv(self.group, self.volume, to))
+        lvm_archive.look_again(self.machine, phrasebook.segments(self.group))
+
+    def archive(self) -> str | None:
+        return lvm_archive.coming(self.machine, self.group)
+
+    def archived(self, expected: str) -> str | None:
+        return lvm_archive.came(self.machine, expected)
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         found = self.hindered(phrasebook.extend_lv(self.group, self.volume, to))

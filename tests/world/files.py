@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from tests.world.answer import Answer, Call, Tool, said
 from tests.world.state import Machine, Space
 
+ARCHIVE = "/etc/lvm/archive"
 VERSION = "(GNU coreutils) 9.1\n"
 
 
@@ -41,6 +42,11 @@ def find(call: Call) -> Answer:
     """The regular files directly in a directory."""
     match call.argv[1:]:
         case (path, "-maxdepth", "1", "-type", "f", "-printf", "%s %f\\0"):
+            if path == ARCHIVE and call.machine.groups:
+                groups = call.machine.groups.values()
+                return Answer(
+                    0, "".join(f"2048 {name}\0" for one in groups for name in one.archives)
+                )
             if path not in call.machine.directories:
                 return Answer(1, "", said(f"find: '{path}': No such file or directory"))
             inside = [one for one in call.machine.files if str(PurePosixPath(one).parent) == path]

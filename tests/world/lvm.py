@@ -163,6 +163,7 @@ def extents(size: int, group: Group, volume: LogicalVolume) -> int:
 
 def _grown(call: Call, group: Group, group_name: str, name: str, new: int) -> Answer:
     volume = group.volumes[name]
+    group.keep(group_name)
     place, now = f"{group_name}/{name}", volume.size // group.extent
     if volume.segtype == "thin" and volume.data_percent:
         volume.data_percent = volume.data_percent * now / new

@@ -107,6 +107,12 @@ class Group(Thing):
     attr: str = "wz--n-"
     device: str = "vdb"  # the kernel's name of its one physical volume
     volumes: dict[str, LogicalVolume] = {}
+    archives: list[str] = []  # what LVM keeps of it as it was, before each change
+
+    def keep(self, name: str) -> None:
+        """What every command of LVM does before it changes a group."""
+        number = len(self.archives)
+        self.archives.append(f"{name}_{number:05}-{1804289383 + number}.vg")
 
     @property
     def free(self) -> int:

@@ -50,8 +50,9 @@ def pvresize(call: Call) -> Answer:
     match call.argv[1:]:
         case ("--yes", path):
             name = call.machine.device_at(path)
-            for group in call.machine.groups.values():
+            for group_name, group in call.machine.groups.items():
                 if group.device == name and name is not None:
+                    group.keep(group_name)
                     size = call.machine.devices[name].size - START
                     group.size = max(group.size, size // group.extent * group.extent)
                     words = f'  Physical volume "{path}" changed'

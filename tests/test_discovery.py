@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from extendctl import discovery, inventory
+from extendctl import discovery, inventory, lookout
 from extendctl.__main__ import run
 from extendctl.cli.session import Session
 from extendctl.discovery import Discovery, Found
 from extendctl.errors import Refused, Unreachable
 from extendctl.extension.means import Means
 from extendctl.journal import Listener
-from extendctl.model import Opening
+from extendctl.model import Identity, Opening
 from extendctl.owner import me
 from extendctl.page import plain
 from extendctl.store import open_store
@@ -384,6 +384,20 @@ def test_other_hosts_are_not_asked_for_what_is_on_one_machine(
     result = take(stage)
     assert (outcomes(result), result.errors) == ({"vol1": "done"}, [])
     assert hosts(stage) == [stage.site.silo]
+
+
+def test_a_clone_that_was_asked_for_another_volume_has_not_this_one(tmp_path: Path) -> None:
+    """It answered, and shows a logical volume of the same UUID; that is its own."""
+    stage = bare(local_lvm(), tmp_path)
+    with stage.change() as state:
+        state.machines["clone"] = state.machines["silo"].model_copy(deep=True)
+        state.machines["clone"].boot_id = "another boot"
+    stage.configured(hosts=stage.site.configs())
+    here = stage.site.trunk(stage.site.hosts()).identity
+    assert here is not None
+    view = lookout.look(stage.means().desk("vol1"), "silo", [here, Identity("wwn", "naa.1")])
+    assert set(view.answers) == {"silo", "clone"}
+    assert [one.host for one in view.sights(here)] == ["silo"]
 
 
 @pytest.mark.parametrize("name", ATTACHED)

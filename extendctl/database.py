@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 from sqlalchemy import (
     URL,
@@ -53,7 +54,7 @@ class Database:
     """One state. Safe for use by several threads; each transaction has its own connection."""
 
     def __init__(
-        self, url: str, password: str = "", wait: float = WAIT, *, make: bool = True
+        self, url: str | URL, password: str = "", wait: float = WAIT, *, make: bool = True
     ) -> None:
         """Prepare to reach `url`, without asking anything of it. Raises ConfigError.
 
@@ -137,7 +138,7 @@ class Database:
                 hint="name a file: sqlite:////var/lib/extendctl/state.db",
             )
         if name.startswith("file:"):  # SQLite's own URI, which may ask for mode=ro: make nothing
-            return Path(name.removeprefix("file:").partition("?")[0])
+            return Path(unquote(name.removeprefix("file:").partition("?")[0]))
         path = Path(name)
         if not make and not path.exists():
             raise ConfigError(f"there is no state {path} yet", hint="run `extendctl init`")
@@ -240,7 +241,7 @@ class Database:
         return kind(f"{self} {what} ({said})", hint=hint)
 
 
-def _parsed(url: str, password: str) -> URL:
+def _parsed(url: str | URL, password: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as bad:

@@ -102,22 +102,21 @@ def _kept(database: Database) -> Path | None:
         kept = aside(database, "replaced")
         save(database, kept)
     except Damaged:
-        kept = _moved(database)
+        if database.file is None:  # a server's own tools have to look at it first
+            raise
+        database.close()
+        kept = _moved(database.file, aside(database, "damaged").with_suffix(""))
         ensure(database, create=True)
     return kept
 
 
-def _moved(database: Database) -> Path:
+def _moved(file: Path, kept: Path) -> Path:
     """Take a damaged file out of the way, with what SQLite has beside it."""
-    if database.file is None:
-        raise AssertionError("only a file can be damaged")
-    database.close()
-    kept = aside(database, "damaged").with_suffix("")
     for suffix in ("", "-wal", "-shm"):
-        part = database.file.with_name(f"{database.file.name}{suffix}")
+        part = file.with_name(f"{file.name}{suffix}")
         if part.exists():
             part.rename(kept.with_name(f"{kept.name}{suffix}"))
-    make_file(database.file)
+    make_file(file)
     return kept
 
 

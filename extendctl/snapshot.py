@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Table, insert, inspect, select
+from sqlalchemy import URL, Connection, Table, insert, inspect, select
 
 from extendctl import __version__
 from extendctl.database import Database
@@ -135,7 +135,8 @@ def closing_database(database: Database) -> Iterator[Database]:
 
 def read_only(path: Path) -> Database:
     """A SQLite file that is only looked at; one that is missing is not made."""
-    return Database(f"sqlite:///file:{quote(str(path.absolute()))}?mode=ro&uri=true")
+    name = f"file:{quote(str(path.absolute()))}"  # which SQLite reads as a URI, and SQLAlchemy not
+    return Database(URL.create("sqlite", database=name, query={"mode": "ro", "uri": "true"}))
 
 
 def sealed(path: Path) -> Seal | None:

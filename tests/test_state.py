@@ -281,6 +281,44 @@ def test_a_damaged_state_is_kept_byte_for_byte(harm: bytes, tmp_path: Path) -> N
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_server_that_lacks_a_table_is_left_to_its_own_tools(
+    postgres: Server, tmp_path: Path
+) -> None:
+    url = postgres.database()
+    fill(url)
+    copy = save(url, tmp_path / "copy")
+    with database(url) as found, found.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE deeds")
+    with pytest.raises(ConfigError, match="lacks the tables deeds"):
+        put_back(url, copy)
+
+
+def test_a_database_that_keeps_something_else_is_not_believed(tmp_path: Path) -> None:
+    """A trigger makes of each size another: nothing is committed."""
+    url = f"sqlite:///{tmp_path}/state.db"
+    fill(url)
+    copy = save(url, tmp_path / "copy")
+    with sqlite3.connect(tmp_path / "state.db") as raw:
+        raw.execute(
+            "CREATE TRIGGER other AFTER INSERT ON volumes BEGIN "
+            "UPDATE volumes SET size = size + 1 WHERE id = new.id; END"
+        )
+    raw.close()
+    before = contents(url)
+    with pytest.raises(ConfigError, match="does not give back the volumes that were written"):
+        put_back(url, copy)
+    assert contents(url) == before
+
+
+@pytest.mark.parametrize("name", ["a b?c%41#d", "grün", "-v", "it's;--"])
+def test_a_backup_may_be_called_anything(name: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    fill(url)
+    copy = save(url, tmp_path / name)
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(name)] == [name]
+    assert put_back(f"sqlite:///{tmp_path}/other.db", copy).volumes == 3
+
+
 def test_a_newer_state_is_not_replaced(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     fill(url)

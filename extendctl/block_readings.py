@@ -74,6 +74,11 @@ class LvmMapping:
         return f"{self.group}/{self.volume}"
 
     @property
+    def owner(self) -> str:
+        """The same of the volume that a hidden part belongs to: `vg/tp` of `vg/tp_tdata`."""
+        return f"{self.group}/{owner(self.volume)}"
+
+    @property
     def hidden(self) -> bool:
         """True for a part of a volume; an origin and a snapshot are volumes in two layers."""
         if self.layer:
@@ -85,6 +90,11 @@ _RESERVED = re.compile(
     r"_([ct](data|meta)|corig|wcorig|cpool|cvol|mimage|mlog|rimage|rmeta|vdata|vorigin|imeta|iorig)"
     r"(_\d+)?$|^pvmove\d+$|_pmspare$"
 )  # lvm2, lib/misc/lvm-string.c: names that nobody else may give
+
+
+def owner(volume: str) -> str:
+    """The name of the logical volume that one of LVM's own parts belongs to; else its own."""
+    return _RESERVED.sub("", volume) or volume
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,14 +39,13 @@ MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
 """Where hundreds of extensions in a row need not wait for a disk to sync."""
 ALICE = Asker("alice", None, frozenset({"staff"}))
 Sizes = dict[tuple[str, str], Size]
+OPTIONS = ("no_filesystem", "grow_lv", "fill", "offline")
 Wrap = Callable[[Transport, str], Transport]
 Make = Callable[[Path | None], Site]
 
 
-SITES: dict[str, Make] = {
-    name: make for name, make in ATTACHED.items() if name not in {"iscsi-tgt", "nvmet"}
-}
-"""Sites that are extended without leave to let anybody wait; by name."""
+SITES: dict[str, Make] = dict(ATTACHED)
+"""Sites that are extended, by name; policy lets the hosts of tgt wait."""
 
 
 def sizes(state: State) -> Sizes:
@@ -151,7 +150,7 @@ class Stage:
 
     def extend(self, size: str = "20G", name: str = VOLUME, **more: Any) -> VolumeReport:
         """`volume extend`, with the wish's fields and GrowOptions' by their names."""
-        options = {key: more.pop(key) for key in ("no_filesystem", "fill") if key in more}
+        options = {key: more.pop(key) for key in OPTIONS if key in more}
         how = {key: more.pop(key) for key in ("dry_run", "wait") if key in more}
         wish = Wish(0, GrowOptions(**options), **more)
         return extend(self.means(), name, parse(size), wish, **how)

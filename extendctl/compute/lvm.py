@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from extendctl import phrasebook
-from extendctl.block_readings import LvmMapping, PhysicalVolume, lvm_mapping
+from extendctl.block_readings import LvmMapping, PhysicalVolume, lvm_mapping, owner
 from extendctl.compute.site import Site
 from extendctl.compute.volume_group import GuestLvLayer, PvLayer
 from extendctl.errors import Fault
@@ -33,7 +33,7 @@ def active(site: Site, block: Block) -> Climbed:
     pv = PvLayer(site.machine, site.anchor, block.path, block.dev, known[0].group_uuid)
     group = known[0].group
     volumes = {one.uuid: one for one in known if not one.hidden}
-    parts = [one.whole for one in known if one.hidden]
+    parts = [one.owner for one in known if one.hidden]
     wanted = site.options.grow_lv
     if wanted is not None and wanted not in {one.whole for one in volumes.values()}:
         return _named(site, pv, group, wanted)
@@ -64,8 +64,8 @@ def _within(site: Site, pv: PvLayer, row: PhysicalVolume) -> Climbed:
         return _named(site, pv, row.group, wanted)
     rows = site.machine.ask(phrasebook.segments(row.group)).values()
     on_it = [one for one in rows if row.name in one.devices]
-    if len(on_it) != 1:
-        names = sorted(f"{row.group}/{one.name}" for one in on_it)
+    if len(on_it) != 1 or on_it[0].hidden:
+        names = sorted({f"{row.group}/{owner(one.name)}" for one in on_it})
         return Climbed((pv, _undecided(site, pv, row.group, names)))
     return _taken(site, pv, row.group, on_it[0].name, on_it[0].uuid)
 

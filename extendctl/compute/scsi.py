@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from extendctl import phrasebook, questions
 from extendctl.compute.site import OnHost
-from extendctl.errors import Refused
-from extendctl.size import Size
+from extendctl.errors import NotVerified, Refused
+from extendctl.size import Size, human
 from extendctl.stack import Obstacle, ToolFailed
 
 
@@ -64,6 +64,20 @@ class PathLayer(OnHost):
                     complaint = failure
         if complaint is not None:
             raise complaint
+        self._compare(to)
+
+    def _compare(self, to: Size) -> None:
+        """Raise NotVerified that names the paths which did not follow, where others did."""
+        sizes = self.sizes()
+        behind = [device for device, size in sizes.items() if size < to]
+        if behind and len(behind) < len(sizes):
+            raise NotVerified(
+                f"of the paths {self.name} on {self.host} {', '.join(behind)} did not follow: "
+                f"{human(min(sizes.values()))} where {human(to)} were expected, although the "
+                "command succeeded",
+                hint="look at its session: iscsiadm -m session -P 3; then resume",
+                host=self.host,
+            )
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         blocks = self.machine.ask(questions.facts()).blocks

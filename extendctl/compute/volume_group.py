@@ -162,6 +162,9 @@ class GuestLvLayer(OnHost):
         if row.attr[:1] in {"o", "O"}:
             message = f"{self.name} on {self.host} has a thick snapshot, and is active"
             yield self.no(message, "remove the snapshot first")
+        if row.attr[:1] in {"s", "S"}:
+            hint = "it is as large as its origin; name that one, once the snapshot is removed"
+            yield self.no(f"{self.name} on {self.host} is a snapshot", hint)
         if row.segtype not in _GROWN:
             hint = "name another with --grow-lv; without it the space stays free in the group"
             yield self.no(f"{self.name} on {self.host} is of the type {row.segtype}", hint)

@@ -19,7 +19,7 @@ def lvs(call: Call) -> Answer:
             rows = [
                 _columns(
                     columns,
-                    _row(name, _held(call, f"{group}/{name}", one), _placed(call, found))
+                    _row(name, _held(call, f"{group}/{name}", one), _placed(call, found, one))
                     | _group_row(group, found),
                 )
                 for found in [call.machine.groups.get(group)]
@@ -64,8 +64,10 @@ def _columns(wanted: str, values: dict[str, str]) -> str:
     return "{" + ", ".join(pairs) + "}"
 
 
-def _placed(call: Call, group: Group) -> str:
-    """Where a volume lies; all groups here have one physical volume."""
+def _placed(call: Call, group: Group, one: LogicalVolume) -> str:
+    """Where a volume lies: on the group's first physical volume, or on one that is not ours."""
+    if one.elsewhere:
+        return "/dev/vdz(0)"
     return f"{call.machine.node(group.device)}(0)" if group.device in call.machine.devices else ""
 
 

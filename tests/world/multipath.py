@@ -35,8 +35,29 @@ def _resize(call: Call, name: str) -> Answer:
 
 
 def iscsiadm(call: Call) -> Answer:
-    """The node database is empty here."""
-    return Answer(21, "", said("iscsiadm: No records found"))
+    """`iscsiadm -m node -T IQN -o show`: what the node database has of a target."""
+    match call.argv[1:]:
+        case ("-m", "node", "-T", iqn, "-o", "show"):
+            records = call.machine.nodes.get(iqn, [])
+            if not records:
+                return Answer(21, "", said("iscsiadm: No records found"))
+            return Answer(0, said(*(line for one in records for line in _record(iqn, *one))))
+    raise call.unknown()
+
+
+def _record(iqn: str, address: str, port: str, startup: str) -> tuple[str, ...]:
+    return (
+        "# BEGIN RECORD 2.1.8",
+        f"node.name = {iqn}",
+        "node.tpgt = 1",
+        f"node.startup = {startup}",
+        "node.leading_login = No",
+        "iface.iscsi_ifacename = default",
+        f"node.conn[0].address = {address}",
+        f"node.conn[0].port = {port}",
+        "node.conn[0].startup = manual",
+        "# END RECORD",
+    )
 
 
 TOOLS = {

@@ -92,6 +92,7 @@ class LogicalVolume(Thing):
     metadata_percent: float | None = None
     device: str | None = None  # the kernel's name while it is active
     suspended: bool = False
+    elsewhere: bool = False  # on another physical volume than the group's first
     hidden: str = ""  # lv_attr's first letter of what LVM keeps for itself
     letter: str = ""  # lv_attr's first letter where nothing else tells it: s for a thick snapshot
     opened: bool = True  # while it is active: somebody has its device open
@@ -117,7 +118,7 @@ class Group(Thing):
     @property
     def free(self) -> int:
         """Bytes that no logical volume has taken."""
-        thick = (one for one in self.volumes.values() if one.segtype != "thin")
+        thick = (one for one in self.volumes.values() if one.segtype != "thin" and not one.hidden)
         return self.size - sum(one.size * copies(one) for one in thick)
 
 
@@ -202,6 +203,7 @@ class Machine(Thing):
     swapped: dict[str, list[int]] = {}  # device: bytes as /proc/swaps has them, in use, priority
     resting: dict[str, str] = {}  # notes under /run
     available: int = 4 * GIB
+    nodes: dict[str, list[tuple[str, str, str]]] = {}  # IQN: address, port, startup of its portals
     udev_grows: bool = True  # its kpartx rule is there: partitions of maps follow the table
     groups: dict[str, Group] = {}
     stores: dict[str, Store] = {}

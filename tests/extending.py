@@ -253,9 +253,7 @@ def measured(state: State, line: LayerReport) -> Size | None:
     """What a line of a report should say: the size in the world; None where that is not told."""
     machine = state.machines[line.host]
     if line.kind == "lun":
-        iqn, _, number = line.name.split(", ", maxsplit=1)[0].rpartition(",lun")
-        target = machine.targets.get(iqn)
-        return lio.capacity(state, f"{line.host}/{target.luns[int(number)]}") if target else None
+        return served(state, line)
     known = sizes(state)
     if line.kind == "path":
         return min(known[line.host, name] for name in line.name.split(","))
@@ -267,6 +265,17 @@ def measured(state: State, line: LayerReport) -> Size | None:
     if line.kind == "pv":
         return next((one.size for one in machine.groups.values() if one.device == device), None)
     return known.get((line.host, line.name if device is None else device))
+
+
+def served(state: State, line: LayerReport) -> Size | None:
+    """What a target of whatever kind answers for a line of a LUN or namespace."""
+    name, _, number = line.name.split(", ", maxsplit=1)[0].rpartition(",")
+    number = number.removeprefix("lun").removeprefix("ns")
+    target = state.machines[line.host].targets.get(name)
+    store = target.luns[int(number)] if target else None
+    places = (store, f"tgt/{name},{number}", f"nvmet/{name},{number}")
+    found = (lio.capacity(state, f"{line.host}/{one}") for one in places if one)
+    return next((one for one in found if one is not None), None)
 
 
 def untrue(stage: Stage, report: VolumeReport) -> list[str]:

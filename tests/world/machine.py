@@ -47,7 +47,8 @@ TOOLS: dict[str, Tool] = {
 ALWAYS = frozenset({"sh", "cat", "find", "mkdir", "env", "getconf", "pvs"})
 """What no machine is without."""
 
-_QUESTIONS = ("--version", "-V")
+_QUESTIONS = ("--version", "-V", "version")
+_WRAPPERS = {"sudo": "Sudo version 1.9.13p3", "timeout": "timeout (GNU coreutils) 9.1"}
 _LOOKING = {"show", "status", "--json", "--test-passphrase"}
 _ASSIGNMENT = re.compile(r"[A-Z_]+=.*", re.DOTALL)
 
@@ -149,6 +150,8 @@ def _sudo(rights: str | list[str], user: str, bare: Undressed) -> Answer | None:
 
 
 def _act(call: Call) -> Answer:
+    if call.argv[0] in _WRAPPERS and call.argv[1:] == ("--version",):
+        return Answer(0, said(_WRAPPERS[call.argv[0]]))
     tool = TOOLS[call.argv[0]]
     if call.argv[1:2] in {(flag,) for flag in _QUESTIONS} and len(call.argv) == 2:
         return Answer(0, tool.version)

@@ -50,6 +50,7 @@ class Content(Thing):
     inode_blocks: int = 512
     reserved_gdt: int = 1024
     state: str = "clean"
+    checked: bool = False  # by e2fsck, since it was mounted last
     features: str = (
         "has_journal ext_attr resize_inode dir_index filetype needs_recovery extent 64bit flex_bg "
         "sparse_super large_file huge_file dir_nlink extra_isize metadata_csum"

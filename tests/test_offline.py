@@ -1,0 +1,102 @@
+"""An ext4 that nobody has mounted: left alone, or checked and grown with --offline."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.extending import GOAL, Stage, begin, untrue
+from tests.test_obstacles import content, settle
+from tests.world import build, changes
+from tests.world.site import POINT, iscsi_ext4, shared
+from tests.world.state import State
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """Its filesystem is unmounted."""
+    found = begin(iscsi_ext4(), tmp_path)
+    with found.change() as state:
+        state.machines["web1"].mounts.clear()
+    return found
+
+
+def tools(stage: Stage) -> list[str]:
+    return [argv[0] for argv in stage.world.deeds("web1")]
+
+
+def test_it_is_left_alone_unless_it_is_asked_for(stage: Stage) -> None:
+    report = stage.extend()
+    assert (report.error, report.layers[-1].outcome) == (None, "skipped")
+    assert "--offline checks and grows it" in " ".join(report.notices)
+    assert tools(stage) == ["tee"]
+
+
+def test_it_is_checked_and_then_grown(stage: Stage) -> None:
+    planned = stage.extend(dry_run=True, offline=True)
+    report = stage.extend(offline=True)
+    assert report.error is None
+    assert [line.after for line in report.layers] == [line.after for line in planned.layers]
+    assert tools(stage) == ["tee", "e2fsck", "resize2fs"]
+    assert content(stage.world.state).size == GOAL
+    assert stage.extend(offline=True).outcome == "unchanged"
+
+
+def test_what_the_check_does_not_mend_is_told_in_its_words(stage: Stage) -> None:
+    with stage.change() as state:
+        settle(content(state), state="clean with errors")
+    report = stage.extend(offline=True)
+    assert (report.exit_status, report.status, report.size) == (5, "in-use", GOAL)
+    assert "RUN fsck MANUALLY" in str(report.error)
+    with stage.change() as state:
+        settle(content(state), state="clean")
+    assert stage.resume().outcome == "done"
+    assert content(stage.world.state).size == GOAL
+
+
+def test_what_is_mounted_meanwhile_is_not_checked(stage: Stage) -> None:
+    """Somebody mounts it while the backend grows: it is another task then."""
+
+    def mount(state: State) -> None:
+        build.mount(state, "web1", "sdb", POINT)
+
+    stage.world.surprise("web1", "tee", mount)
+    report = stage.extend(offline=True)
+    assert report.exit_status in {3, 5}
+    assert "e2fsck" not in tools(stage)
+    if report.exit_status == 3:
+        assert stage.world.deeds() == []
+    assert stage.extend().error is None
+    assert untrue(stage, stage.check()) == []
+
+
+def test_a_tool_that_is_missing_is_found_before(stage: Stage) -> None:
+    with stage.change() as state:
+        changes.without(state, "web1", "e2fsck")
+    report = stage.extend(offline=True)
+    assert report.exit_status == 3
+    assert "e2fsck is missing on web1" in str(report.error)
+    assert stage.world.deeds() == []
+
+
+def test_of_two_hosts_that_could_one_does_it(tmp_path: Path) -> None:
+    stage = begin(shared(), tmp_path)
+    with stage.change() as state:
+        build.filesystem(state, "web1", "sdb", "ext4")
+    report = stage.extend(offline=True)
+    assert report.error is None
+    deeds = [(one.machine, one.argv[0]) for one in stage.world.log if one.kind == "deed"]
+    assert [tool for _, tool in deeds].count("e2fsck") == 1
+    assert [tool for _, tool in deeds].count("resize2fs") == 1
+
+
+def test_a_filesystem_that_another_host_has_mounted_is_not_grown_offline(tmp_path: Path) -> None:
+    """web1 does not use it, and web2 writes to it: a check on web1 would destroy it."""
+    stage = begin(shared(), tmp_path)
+    with stage.change() as state:
+        build.filesystem(state, "web2", "sdb", "ext4")
+        build.mount(state, "web2", "sdb", POINT)
+    report = stage.extend(offline=True)
+    assert report.error is None
+    deeds = [(one.machine, one.argv[0]) for one in stage.world.log if one.kind == "deed"]
+    assert ("web2", "resize2fs") in deeds
+    assert not [one for one in deeds if one[1] == "e2fsck"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.clock import MIB, Cost, timed
 from benchmarks.tape import Call, Recording
 from extendctl.config import Config, HostConfig
+from extendctl.host import OUTLIVING
 
 # A number this near to the goal, as a part of it, is a size in bytes or sectors and moves with it:
 # a volume group in the volume may leave some of it free.
@@ -140,8 +141,10 @@ Host {host.name}
 
 
 def typed(words: Sequence[str]) -> Iterator[str]:
-    """A command as a person types it: with sudo, without the environment and the time limit."""
+    """A command as a person types it: with sudo, and without what else the program puts around."""
     rest = list(words)
+    if tuple(rest[: len(OUTLIVING)]) == OUTLIVING:
+        rest = rest[len(OUTLIVING) :]
     if rest[:2] == ["sudo", "-n"]:
         yield "sudo"
         rest = rest[2:]

@@ -34,15 +34,29 @@ made() {  # device, type, mount point
 """.replace("IQN", IQN)
 
 
+NEAR = "/var/lib/near"
+"""Where web1 keeps the files of its own volumes."""
+
+
 @dataclass(frozen=True)
 class Tall:
-    """A volume, what is built over its `$dev` on web1, and the layers that this makes there."""
+    """A volume, what is built over its `$dev` on web1, and the layers that this makes there.
+
+    `near` is a file on web1 under a loop device; `sector` the LUN's block size in bytes.
+    """
 
     name: str
     build: str
     layers: tuple[str, ...]
     mountpoint: str | None = None
     portals: int = 1
+    sector: int = 512
+    near: bool = False
+
+    @property
+    def backend(self) -> str:
+        """The backend that has it, by the name in the configuration."""
+        return "near" if self.near else "second"
 
 
 TALL = (
@@ -118,15 +132,39 @@ TALL = (
         "/srv/aliasvol",
         portals=2,
     ),
+    Tall(
+        "fourk",
+        "table $dev gpt; made $dev-part1 xfs /srv/fourk",
+        ("path", "partition", "xfs"),
+        "/srv/fourk",
+        sector=4096,
+    ),
+    Tall(
+        "loopgpt",
+        "table $dev gpt; made ${dev}p1 ext4 /srv/loopgpt",
+        ("file", "loop", "partition", "ext4"),
+        "/srv/loopgpt",
+        near=True,
+    ),
+    Tall(
+        "loopmbr",
+        "table $dev dos; made ${dev}p1 btrfs /srv/loopmbr",
+        ("file", "loop", "partition", "btrfs"),
+        "/srv/loopmbr",
+        near=True,
+    ),
+    Tall("btrtwo", "made $dev btrfs /srv/btrtwo", ("path", "btrfs"), "/srv/btrtwo"),
+    Tall("btrmore", "btrfs -q device add -f -K $dev /srv/btrtwo", ("path", "btrfs")),
     Tall("offline", "mkfs.ext4 -q -F -E nodiscard $dev", ("path", "ext4")),
 )
 
 
 def build(lab: Lab, stacks: tuple[Tall, ...] = TALL, size: str = "360M") -> None:
     """Makes volumes of this size on silo, serves them, and builds their stacks on web1."""
-    lab.run("silo", _serve(stacks, size), timeout=300)
-    lab.run("web1", "\n".join([PRELUDE, *_login(stacks)]), timeout=300)
-    lab.run("web1", "\n".join([PRELUDE, *_stand(stacks)]), timeout=500)
+    served = tuple(one for one in stacks if not one.near)
+    lab.run("silo", _serve(served, size), timeout=300)
+    lab.run("web1", "\n".join([PRELUDE, *_login(served)]), timeout=300)
+    lab.run("web1", "\n".join([PRELUDE, *_stand(stacks, size)]), timeout=500)
 
 
 def keys() -> str:
@@ -144,6 +182,7 @@ def _serve(stacks: tuple[Tall, ...], size: str) -> str:
         tpg = f"/iscsi/{IQN}:{one.name}/tpg1"
         lines += [
             f"/backstores/block create name={one.name} dev=/dev/vg1/{one.name}",
+            f"/backstores/block/{one.name} set attribute block_size={one.sector}",
             f"/iscsi create {IQN}:{one.name}",
             f"{tpg}/luns create /backstores/block/{one.name}",
             f"{tpg}/acls create {initiator}",
@@ -170,10 +209,14 @@ def _login(stacks: tuple[Tall, ...]) -> list[str]:
     return [*lines, "udevadm settle"]
 
 
-def _stand(stacks: tuple[Tall, ...]) -> list[str]:
+def _stand(stacks: tuple[Tall, ...], size: str) -> list[str]:
     lines = []
     for one in stacks:
-        if one.portals > 1:
+        if one.near:
+            file = f"{NEAR}/{one.name}"
+            lines += [f"mkdir -p -m 700 {NEAR}; truncate -s {size} {file}"]
+            lines += [f"dev=$(losetup -P --find --show {file})"]
+        elif one.portals > 1:
             lines += [f"dev=/dev/mapper/{one.name}1", "wait_for $dev"]
         else:
             lines += [f"dev=$(path {one.name} {PORTALS[0]})"]

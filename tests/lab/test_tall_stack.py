@@ -24,11 +24,13 @@ from tests.lab.writer import Writer, Written
 pytestmark = pytest.mark.timeout(1800)  # all the work is done for the first test
 
 BEFORE, GOAL = 360 * MIB, 500 * MIB
-WRITTEN = ("lukslv", "lvluks", "gptxfs")
 BY_NAME = {one.name: one for one in TALL}
+WRITTEN = tuple(one.name for one in TALL if one.mountpoint)
+REST = 1.0  # seconds between two files: a dozen writers share one emulated processor
 PLAIN = tuple(one.name for one in TALL if one.name != "offline")
 SECTOR = 512
 GPT_END = 33 * SECTOR  # the backup of the table
+GPT_END_4K = 5 * 4096
 START = MIB  # of the first partition
 
 # Bytes by layer that follow from the goal alone; the filesystems' are asked of the machine.
@@ -64,17 +66,21 @@ def take(lab: Lab, place: Path, stacks: tuple[Tall, ...] = TALL) -> Program:
     ready = configured(lab, place)
     with means(ready) as opened:
         for one in stacks:
-            inventory.take(opened, one.name, "second", one.name)
+            inventory.take(opened, one.name, one.backend, one.name)
             inventory.attach(opened, one.name, Place("web1"))
     return ready
 
 
 def configured(lab: Lab, place: Path) -> Program:
-    """The program with a backend on silo's second volume group, and every mapping's key."""
+    """The program with two backends more, and the key of every mapping."""
     ready = program.bare(lab, place)
     backend = "driver: iscsi, target: lio, host: silo, volume_group: vg1"
-    second = f"backends:\n  second: {{{backend}, capabilities: [in-use-extend]}}\n"
-    ready.edit("backends:\n", second)
+    near = f"driver: file, host: web1, directory: {tall.NEAR}"
+    lines = [
+        f"  {name}: {{{what}, capabilities: [in-use-extend]}}"
+        for name, what in (("second", backend), ("near", near))
+    ]
+    ready.edit("backends:\n", "\n".join(["backends:", *lines, ""]))
     text = ready.config.read_text()
     start = text.index("luks_keys: {")
     old = text[start : text.index("}", start) + 1]
@@ -90,7 +96,7 @@ def means(ready: Program) -> Iterator[Means]:
 
 @pytest.fixture(scope="module")
 def job(lab: Lab, known: Program) -> Job:
-    writers = {name: Writer(lab, "web1", place(name)) for name in WRITTEN}
+    writers = {name: Writer(lab, "web1", place(name), rest=REST) for name in WRITTEN}
     planned = by_name(together(known, "extend", "--size", "500M", "--dry-run"))
     done = by_name(together(known, "extend", "--size", "500M"))
     written = {name: writer.stop_and_verify() for name, writer in writers.items()}
@@ -146,9 +152,15 @@ for d in mapper/cryptlv mapper/crypt1 mapper/crypt2 mapper/plain mapper/aliasvol
     vg-two/the-data vgfree/data vgtwo/one vgtwo/two; do
     echo $d $(blockdev --getsize64 /dev/$d)
 done
-for p in lukslv lvluks gptxfs gptbtrfs mbrvol luks1vol plainvol swapvol freevg twolvs offline; do
+for p in lukslv lvluks gptxfs gptbtrfs mbrvol luks1vol plainvol swapvol freevg twolvs offline \
+    fourk btrtwo btrmore; do
     d=$(path $p 10.10.1.1); echo disk/$p $(blockdev --getsize64 $d)
     [ ! -e $d-part1 ] || echo part/$p $(blockdev --getsize64 $d-part1)
+done
+for p in loopgpt loopmbr; do
+    d=$(losetup -n -O NAME -j /var/lib/near/$p)
+    echo disk/$p $(blockdev --getsize64 $d)
+    echo part/$p $(blockdev --getsize64 ${d}p1)
 done
 ext4() {  # name, device
     blocks=$(dumpe2fs -h $2 2>/dev/null | awk '/^Block (count|size)/ {print $3}')
@@ -162,6 +174,11 @@ ext4 mbrvol $(path mbrvol 10.10.1.1)-part1
 xfs() { xfs_info "$1" | awk -F'[= ,]+' '/^data/ {printf "%.0f", $3*$5}'; }
 echo xfs/lukslv $(xfs /srv/lukslv)
 echo xfs/gptxfs $(xfs '/srv/with space')
+echo xfs/fourk $(xfs /srv/fourk)
+raw() { btrfs filesystem show --raw $1 | awk -v d=$2 '$1 == "devid" && $2 == d {print $4}'; }
+echo btrfs/btrtwo $(raw /srv/btrtwo 1)
+echo btrfs/btrmore $(raw /srv/btrtwo 2)
+echo btrfs/loopmbr $(raw /srv/loopmbr 1)
 echo btrfs $(btrfs filesystem show --raw /srv/gptbtrfs | awk '/devid/ {print $4}')
 echo swap $(($(awk '$5 == 7 {print $3}' /proc/swaps) * 1024))
 echo free/vgfree $(vgs --noheadings --units b --nosuffix -o vg_free vgfree)
@@ -210,6 +227,14 @@ EXPECTED = {
     "xfs/gptxfs": (GOAL - START - GPT_END) // 4096 * 4096,
     "part/gptbtrfs": GOAL - START - GPT_END,
     "btrfs": (GOAL - START - GPT_END) // 4096 * 4096,
+    "part/fourk": GOAL - START - GPT_END_4K,
+    "xfs/fourk": GOAL - START - GPT_END_4K,
+    "disk/loopgpt": GOAL,
+    "part/loopgpt": GOAL - START - GPT_END,
+    "part/loopmbr": GOAL - START,
+    "btrfs/loopmbr": GOAL - START,
+    "btrfs/btrtwo": GOAL,
+    "btrfs/btrmore": GOAL,
     "mapper/crypt1": GOAL - LUKS1,
     "ext4/crypt1": GOAL - LUKS1,
     "mapper/plain": GOAL,

@@ -26,7 +26,14 @@ class Writer:
     """A process on a machine that writes files with fsync into a directory until it is stopped."""
 
     def __init__(
-        self, lab: Lab, machine: str, directory: str, *, size: int = 65536, slots: int = 64
+        self,
+        lab: Lab,
+        machine: str,
+        directory: str,
+        *,
+        size: int = 65536,
+        slots: int = 64,
+        rest: float = 0.0,
     ) -> None:
         self._lab = lab
         self._machine = machine
@@ -34,7 +41,7 @@ class Writer:
         self._notes = f"{_HOME}/{directory.strip('/').replace('/', '-')}-{time.monotonic_ns()}"
         program = f"{_HOME}/writer.py"
         lab.put(machine, program, _PROGRAM.read_text())
-        task = f"python3 {program} write {directory} {self._notes} {size} {slots}"
+        task = f"python3 {program} write {directory} {self._notes} {size} {slots} {rest}"
         lab.run(
             machine,
             # -f: the shell must not wait for what it leaves behind, nor hold its output open.

@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 
 
-def write(directory: Path, notes: Path, size: int, slots: int) -> None:
-    """Fills a ring of files, again and again, until the file `stop` appears."""
+def write(directory: Path, notes: Path, size: int, slots: int, rest: float) -> None:
+    """Fills a ring of files, again and again, until the file `stop` appears.
+
+    Between two files it rests for so many seconds.
+    """
     sums: dict[str, str] = {}
     written, files, pause = 0, 0, 0.0
     errors: list[str] = []
@@ -29,13 +32,13 @@ def write(directory: Path, notes: Path, size: int, slots: int) -> None:
             time.sleep(0.2)
             continue
         sums[str(path)] = hashlib.sha256(content).hexdigest()
-        now = time.monotonic()
-        pause = max(pause, now - last)
-        last = now
+        pause = max(pause, time.monotonic() - last)
         written += size
         files += 1
         (notes / "progress").write_text(str(written))
         (notes / "started").touch()
+        time.sleep(rest)
+        last = time.monotonic()
     (notes / "sums").write_text(json.dumps(sums))
     report: dict[str, object] = {"bytes": written, "files": files, "longest_pause": pause}
     report |= {"errors": errors, "damaged": damaged}
@@ -73,6 +76,7 @@ def verify(notes: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "write":
-        write(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+        place, notes, size, slots, rest = sys.argv[2:]
+        write(Path(place), Path(notes), int(size), int(slots), float(rest))
     else:
         verify(Path(sys.argv[2]))

@@ -77,6 +77,22 @@ def warnings(path: Path, config: Config | None = None) -> list[str]:
     return found
 
 
+def doubts(config: Config) -> list[str]:
+    """What is well written and will yet not do what it should, a sentence each.
+
+    A file may come later, and a name be served by somebody else, so these are no faults.
+    """
+    found = []
+    for host in config.hosts.values():
+        for key in ("identity_file", "known_hosts"):
+            path = getattr(host, key)
+            if host.transport == "ssh" and path is not None and not path.exists():
+                found.append(f"hosts.{host.name}: {key} {path} is not there")
+    if config.policy.autoextend:
+        found.append("policy.autoextend: nothing in this release grows volumes by these rules")
+    return found
+
+
 def show(config: Config) -> dict[str, Any]:
     """The configuration that holds, defaults filled in, as plain data in the file's order of keys.
 

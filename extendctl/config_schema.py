@@ -176,7 +176,7 @@ class ProjectSection(Section):
 
 
 class AutoextendSection(Section):
-    """Volumes that `extendctl autoextend` grows."""
+    """Volumes that are to grow by themselves; no command acts on it yet."""
 
     match: Text = Field(description="Pattern for the names of volumes, as in a shell: web-*.")
     above: Percent = Field(description="Filesystems fuller than this grow.")
@@ -200,7 +200,8 @@ class PolicySection(Section):
         default_factory=dict, description="Bounds by project.", json_schema_extra=_NAMES
     )
     autoextend: Annotated[list[AutoextendSection], BeforeValidator(_list)] = Field(
-        default_factory=list, description="Rules for `extendctl autoextend`; the first match holds."
+        default_factory=list,
+        description="What is to grow by itself; the first match holds. Nothing acts on it yet.",
     )
 
 

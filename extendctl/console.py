@@ -137,11 +137,11 @@ def _rung(event: Event) -> tuple[Cell, ...]:
     where = (Cell(layer.host), Cell(layer.kind), Cell(layer.name))
     if isinstance(event, Measured):
         if event.before >= event.room:
-            return (*where, Cell(human(event.before)), Cell("full", Tone.DIM))
+            return (*where, Cell(human(event.before)), Cell("ok", Tone.DIM))
         return (*where, Cell(human(event.before)), Cell(f"-> {human(event.room)} ...", Tone.WARN))
     if event.grown:
         return (*where, Cell(human(event.after)), Cell("grown", Tone.GOOD))
-    return (*where, Cell(human(event.after)), Cell("full", Tone.DIM))
+    return (*where, Cell(human(event.after)), Cell("ok", Tone.DIM))
 
 
 def _told(volume: str, event: Event, *, exact: bool) -> Line | None:

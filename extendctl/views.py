@@ -70,7 +70,12 @@ def _outcome(line: LayerReport) -> str:
     """A word. Longer notes stand among the notices or the reasons, below the ladder."""
     if line.note.startswith("lags by"):
         return line.note
-    return line.note if line.note == "not reached" else str(line.outcome)
+    return line.note if line.note == "not reached" else shown(line.outcome)
+
+
+def shown(outcome: LayerOutcome) -> str:
+    """`full` is right of a layer, and would be read of a filesystem's content."""
+    return "ok" if outcome is LayerOutcome.FULL else str(outcome)
 
 
 def extended(reports: Sequence[VolumeReport], *, dry_run: bool = False) -> Page:
@@ -130,7 +135,7 @@ def summary(report: VolumeReport) -> str:
         case Outcome.DONE:
             return f"{report.volume}: {sizes}, done{named}"
         case Outcome.UNCHANGED:
-            why = "every layer is full" if report.layers else "nothing is unfinished"
+            why = "every layer has its size" if report.layers else "nothing is unfinished"
             return f"{report.volume}: {sizes}, unchanged: {why}"
         case Outcome.PLANNED:
             return f"{report.volume}: {sizes}, planned; nothing was changed"
@@ -187,12 +192,21 @@ def volumes(listed: Sequence[Volume]) -> Page:
             Cell(human(one.size)),
             Cell(str(one.status), _status_tone(one)),
             cell(", ".join(dict.fromkeys(use.host for use in one.attachments))),
-            cell(", ".join(dict.fromkeys(use.host for use in one.lagging)), Tone.BAD),
+            cell("; ".join(_unfinished(one)), Tone.BAD),
         )
         for one in listed
     )
-    columns = ("NAME", "BACKEND", "SIZE", "STATUS", "HOSTS", "LAGGING")
-    return [Table(columns, rows, frozenset({"SIZE"}), frozenset({"NAME", "HOSTS", "LAGGING"}))]
+    columns = ("NAME", "BACKEND", "SIZE", "STATUS", "HOSTS", "UNFINISHED")
+    return [Table(columns, rows, frozenset({"SIZE"}), frozenset({"NAME", "HOSTS", "UNFINISHED"}))]
+
+
+def _unfinished(one: Volume) -> Iterator[str]:
+    if one.open_operation:
+        yield f"operation {one.open_operation} is open"
+    elif one.failed_operation:
+        yield f"operation {one.failed_operation} failed"
+    if lagging := ", ".join(dict.fromkeys(use.host for use in one.lagging)):
+        yield f"lagging: {lagging}"
 
 
 def _status_tone(one: Volume) -> Tone:
@@ -217,7 +231,7 @@ def volume(one: Volume, operation: Operation | None, records: Sequence[Record]) 
         )
     )
     if one.attachments:
-        rows = tuple(_use(use) for use in one.attachments)
+        rows = tuple(_use(one, use) for use in one.attachments)
         columns = ("HOST", "COMPUTE", "DEVICE", "MOUNT", "SIZE", "STATE")
         page.append(Line())
         page.append(Table(columns, rows, frozenset({"SIZE"}), frozenset({"DEVICE", "MOUNT"})))
@@ -237,19 +251,25 @@ def _last_seen(operation: Operation, records: Sequence[Record]) -> Page:
     rows = tuple(
         (Cell(record.host), Cell(record.kind, depth=depth), Cell(record.name),
          Cell(human(record.after)), Cell(human(record.target)),
-         cell(record.outcome, _TONES[record.outcome or LayerOutcome.UNKNOWN]))
+         cell(record.outcome and shown(record.outcome),
+              _TONES[record.outcome or LayerOutcome.UNKNOWN]))
         for record, depth in zip(lines, depths, strict=True)
     )  # fmt: skip
     columns = ("HOST", "KIND", "NAME", "SIZE", "GOAL", "OUTCOME")
-    when = f"layers as operation {operation.id} measured them, {moment(operation.opened_at)}:"
+    measured = max(record.settled_at or record.measured_at for record in lines)
+    when = f"layers as operation {operation.id} measured them last, {moment(measured)}:"
     return [
         Line(), Line(when),
         Table(columns, rows, frozenset({"SIZE", "GOAL"}), frozenset({"NAME"})),
     ]  # fmt: skip
 
 
-def _use(use: Attachment) -> tuple[Cell, ...]:
-    state = Cell("lagging", Tone.BAD) if use.lagging else Cell("ok", Tone.GOOD)
+def _use(one: Volume, use: Attachment) -> tuple[Cell, ...]:
+    state = Cell("ok", Tone.GOOD)
+    if use.lagging:
+        state = Cell("lagging", Tone.BAD)
+    elif one.open_operation or one.failed_operation:
+        state = Cell("unfinished", Tone.WARN)  # whether it has followed is not known
     named = use.domain or use.server
     how = f"{use.compute} ({named})" if named else use.compute
     return (

@@ -7,6 +7,7 @@ from extendctl.page import Cell, Line, Page, Table, Tone, cell, facts
 from extendctl.records import DeedRecord, Record, Run
 from extendctl.shell import render
 from extendctl.size import human
+from extendctl.views import shown
 from extendctl.views_data import Story, moment
 
 _STATES = {
@@ -104,7 +105,7 @@ def _layers(records: Sequence[Record]) -> Table:
             Cell(one.name),
             Cell(human(one.before)),
             Cell(human(one.after)),
-            Cell(str(one.outcome or "begun"), _tone(one)),
+            Cell(shown(one.outcome) if one.outcome else "begun", _tone(one)),
         )
         for one in records
     )

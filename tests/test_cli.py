@@ -447,6 +447,22 @@ def test_init_writes_once_and_never_over_a_file(call: Call, tmp_path: Path) -> N
     assert path.read_text() == "# mine\n"
 
 
+def test_config_check_doubts_what_is_not_there(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "hosts:\n  a: {address: x, identity_file: /nowhere/key}\n"
+        "policy:\n  autoextend: [{match: '*', above: 80%, grow: +20%}]\n"
+    )
+    file.chmod(0o600)
+    done = call("--config", str(file), "config", "check", "-o", "json")
+    assert (done.status, done.data["ok"]) == (0, True)
+    assert done.data["warnings"] == [
+        "hosts.a: identity_file /nowhere/key is not there",
+        "policy.autoextend: nothing in this release grows volumes by these rules",
+    ]
+    assert done.err.splitlines() == [f"warning: {one}" for one in done.data["warnings"]]
+
+
 def test_config_check_names_every_fault(call: Call, tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text("hosts:\n  a: {adress: x}\nbackends:\n  b: {driver: nfs, host: c}\n")

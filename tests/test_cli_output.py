@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from extendctl.console import Console, as_yaml
 from extendctl.errors import Fault, Refused, Unreachable
 from extendctl.extension import report as reports
 from extendctl.model import (
+    Attachment,
     AttachmentReport,
     LayerOutcome,
     LayerReport,
@@ -299,11 +301,39 @@ def test_sizes_that_look_alike_are_told_in_bytes() -> None:
     )
 
 
-def test_a_list_names_the_hosts_that_lag() -> None:
-    assert plain(views.volumes([Volume(1, "v", "b", "s", "i", GIB)])).splitlines() == [
-        "NAME  BACKEND   SIZE  STATUS     HOSTS  LAGGING",
-        "v     b        1 GiB  available  -      -",
+def test_a_list_names_what_is_unfinished() -> None:
+    plain_one = Volume(1, "v", "b", "s", "i", GIB)
+    used = replace(plain_one, attachments=(Attachment(1, "web1"),))
+    listed = [
+        plain_one,
+        replace(used, attachments=(Attachment(1, "web1", lagging=True), Attachment(2, "web2"))),
+        replace(used, open_operation=3),
+        replace(used, failed_operation=4),
     ]
+    assert [line.split() for line in plain(views.volumes(listed)).splitlines()] == [
+        ["NAME", "BACKEND", "SIZE", "STATUS", "HOSTS", "UNFINISHED"],
+        ["v", "b", "1", "GiB", "available", "-", "-"],
+        ["v", "b", "1", "GiB", "in-use", "web1,", "web2", "lagging:", "web1"],
+        ["v", "b", "1", "GiB", "extending", "web1", "operation", "3", "is", "open"],
+        ["v", "b", "1", "GiB", "error_extending", "web1", "operation", "4", "failed"],
+    ]
+
+
+USED = Volume(1, "v", "b", "s", "i", GIB, attachments=(Attachment(1, "web1"),))
+
+
+@pytest.mark.parametrize(
+    ("one", "state"),
+    [
+        (USED, "ok"),
+        (replace(USED, open_operation=3), "unfinished"),
+        (replace(USED, failed_operation=3), "unfinished"),
+        (replace(USED, attachments=(Attachment(1, "web1", lagging=True),)), "lagging"),
+    ],
+)
+def test_no_host_is_called_well_while_something_is_unfinished(one: Volume, state: str) -> None:
+    rows = plain(views.volume(one, None, ())).splitlines()
+    assert [row.split()[-1] for row in rows if row.startswith("web1")] == [state]
 
 
 class Screen(io.StringIO):

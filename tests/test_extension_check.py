@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from extendctl.model import LayerOutcome, Outcome
-from tests.extending import SITES, Stage, begin, code, codes, outgrow, untrue
+from tests.extending import SITES, Rehearsal, Stage, begin, code, codes, outgrow, untrue
+from tests.mortal import Fate, killed, start
 from tests.world import changes
 from tests.world.site import iscsi_ext4, shared
 from tests.world.state import GIB
@@ -50,6 +51,28 @@ def test_what_lags_or_drifted_is_found(change: Callable[[Stage], None], tmp_path
     )  # fmt: skip
     assert untrue(stage, report) == []
     assert (stage.world.deeds(), stage.volume(), stage.world.machine("web1")) == ([], known, world)
+
+
+def test_the_hint_is_the_command_that_mends_it(tmp_path: Path) -> None:
+    """With nothing unfinished it is an extension to the size that the volume has."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    small_filesystem(stage)
+    found = stage.check().error
+    assert found is not None
+    command, _, size = found.fault.hint.rpartition(" ")
+    assert command == "extendctl volume extend vol1 --size"
+    assert stage.extend(size).outcome is Outcome.DONE
+    assert stage.check().exit_status == 0
+
+
+def test_what_is_unfinished_is_to_be_resumed(tmp_path: Path) -> None:
+    stage = Rehearsal(iscsi_ext4, tmp_path, shared=True).again()
+    start(stage, Fate(1, killed, ("deed after",))).ended()
+    found = stage.check()
+    assert found.error is not None
+    assert "extendctl volume resume vol1" in {fault.hint for fault in found.error.faults}
+    assert stage.resume().exit_status == 0
+    assert stage.check().exit_status == 0
 
 
 def test_a_host_that_is_away_is_not_now(tmp_path: Path) -> None:

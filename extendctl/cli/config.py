@@ -19,16 +19,21 @@ def _document(text: str) -> Page:
 def check(session: Session) -> Answer:
     """Read the configuration and name every fault at once, each with file, line and key."""
     settings = session.settings()
+    from extendctl.config_load import doubts
+
     source = None if settings.source is None else str(settings.source)
+    found = doubts(settings)
     data: dict[str, Any] = {
         "ok": True,
         "file": source,
         "hosts": len(settings.hosts),
         "backends": len(settings.backends),
         "errors": [],
+        "warnings": found,
     }
     words = f"{source or 'no file, the embedded default'}: well ({_counted(data)})"
-    return Answer(data, lambda: [Line(words, Tone.GOOD)])
+    complaints = [Line(f"warning: {one}", Tone.WARN) for one in found]
+    return Answer(data, lambda: [Line(words, Tone.GOOD)], complaints)
 
 
 def _counted(data: dict[str, Any]) -> str:

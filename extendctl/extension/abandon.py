@@ -1,10 +1,10 @@
 """Lead out of an operation that cannot reach its goal: adopt what is measured now and end it."""
 
-from extendctl.errors import Busy, Refused
+from extendctl.errors import Busy, Fault, Refused
 from extendctl.extension.means import Means
 from extendctl.extension.plan import Branch, Wish
 from extendctl.extension.survey import look_at
-from extendctl.model import Operation, OperationState, Seen, Volume
+from extendctl.model import UNFINISHED, Operation, OperationState, Seen, Volume
 from extendctl.owner import is_dead, me
 from extendctl.size import Size
 
@@ -17,6 +17,9 @@ def abandon(means: Means, operation_id: int) -> Operation:
     when there is no such operation or it has ended.
     """
     operation = means.store.operation(operation_id)
+    if operation.state not in UNFINISHED:
+        message = f"operation {operation.id} has ended: it is {operation.state}"
+        raise Refused((Fault("obstacle", message, "there is nothing to abandon"),))
     volume = means.store.volume(operation.volume)
     if operation.state is OperationState.OPEN and not _dead(operation):
         message = f"operation {operation.id} of {volume.name} is being worked on"

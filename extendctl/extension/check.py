@@ -10,7 +10,7 @@ from extendctl.extension.means import Desk, Means
 from extendctl.extension.plan import Branch, Plan, Wish
 from extendctl.extension.survey import look_at
 from extendctl.model import AttachmentReport, LayerOutcome, LayerReport, Outcome, VolumeReport
-from extendctl.size import Size, human
+from extendctl.size import KIB, Size, human
 
 
 def check(means: Means, name: str) -> VolumeReport:
@@ -63,7 +63,8 @@ def _findings(plan: Plan) -> list[Fault]:
         message += f", the state has {human(plan.volume.size)} ({plan.volume.size} bytes)"
         hint = f"extend or resume {plan.volume.name}: a larger size is adopted"
         found.append(Fault("not-verified", message, hint))
-    found += [_lag(line) for line in plan.lines() if line.outcome is LayerOutcome.PLANNED]
+    remedy = _remedy(plan)
+    found += [_lag(line, remedy) for line in plan.lines() if line.outcome is LayerOutcome.PLANNED]
     for branch in plan.branches:
         if branch.error is not None and not branch.unreachable:
             found += [replace(fault, code="not-verified") for fault in branch.error.faults]
@@ -94,12 +95,21 @@ def _known_lag(name: str, host: str) -> Fault:
     return Fault("not-verified", message, f"when it answers: extendctl volume resume {name}", host)
 
 
-def _lag(line: LayerReport) -> Fault:
+def _remedy(plan: Plan) -> str:
+    """The command after which nothing lags: what is unfinished is resumed, else grown anew."""
+    volume = plan.volume
+    if volume.open_operation or volume.failed_operation or volume.lagging:
+        return f"extendctl volume resume {volume.name}"
+    measured = plan.trail.lines[0].before or volume.size
+    return f"extendctl volume extend {volume.name} --size {-(-measured // KIB)}K"
+
+
+def _lag(line: LayerReport, remedy: str) -> Fault:
     return Fault(
         "not-verified",
         f"{line.kind} {line.name} on {line.host} is {human(line.before)} ({line.before} bytes) "
-        f"where {human(line.after)} ({line.after} bytes) are to be had",
-        "extend the volume to the size that it has: what is behind follows",
+        f"and has room for {human(line.after)} ({line.after} bytes)",
+        remedy,
         line.host,
     )
 

@@ -27,6 +27,7 @@ from extendctl.store import Store, open_store
 from extendctl.tables import REVISION, metadata
 from tests.postgres import Server, programs
 from tests.test_store import Lv, add, wanted
+from tests.test_store_races import PROCESSES, contend
 
 DATA = Path(__file__).parent / "data"
 DEAD = replace(me(), pid=2**22 + 1)
@@ -386,9 +387,14 @@ def harm(url: str, sql: str) -> None:
 
 def test_damage_that_a_command_did_not_meet_is_found(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    with open_store(f"sqlite:///{path}") as store:
-        for number in range(500):
-            add(store, f"vol{number}")
+    open_store(f"sqlite:///{path}").close()
+    with sqlite3.connect(path) as raw:
+        raw.executemany(
+            "INSERT INTO volumes (name, backend, source, source_identity, size, created_at)"
+            " VALUES (?, 'b', ?, ?, 1073741824, '2026-01-01 00:00:00.000000')",
+            ((f"v{n:06}", f"vg0/v{n}", f"lv:{n}") for n in range(500)),
+        )
+    raw.close()
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(size - size % 4096 - 4096)
@@ -506,6 +512,18 @@ def test_a_file_is_brought_up_to_date_when_it_is_opened(tmp_path: Path) -> None:
         expected(store)
     with open_store(url) as store:
         assert store.upgraded is None
+
+
+def test_many_programs_bring_a_file_up_to_date_once(tmp_path: Path) -> None:
+    url = earlier_sqlite(tmp_path / "state.db", "0001")
+
+    def counts(store: Store, number: int) -> str:
+        return str(len(store.volumes()))
+
+    assert contend(url, counts) == ["4"] * PROCESSES
+    assert len(list(tmp_path.glob("*.backup"))) == 1
+    with open_store(url) as store:
+        expected(store)
 
 
 def test_a_server_is_not_brought_up_to_date_unasked(postgres: Server) -> None:

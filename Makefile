@@ -76,7 +76,7 @@ live: venv ## the tests on this machine's loop devices (root)
 	$(PY) -m pytest -m live
 
 .PHONY: lab
-lab: venv ## start the lab's virtual machines, to work with by hand
+lab: packages venv ## start the lab's virtual machines, to work with by hand
 	$(PY) -m tests.lab up
 
 .PHONY: lab-down

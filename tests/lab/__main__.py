@@ -1,13 +1,13 @@
 """The lab for a person: python -m tests.lab up, down, status, ssh, build, install, config, key."""
 
 import argparse
-import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.lab import cache, person, tools, warm
+from tests.lab.volumes import VOLUMES
 
 
 def main() -> int:
@@ -59,10 +59,32 @@ def _with_tools(verb: str) -> int:
 
 
 def _print_logins(lab: person.Running) -> None:
-    for name, command in lab.logins.items():
-        print(f"{name}:\n  {shlex.join(command)}")
-    print(f"configuration:\n  extendctl --config {lab.directory}/config.yaml host list")
-    print("stop it with:\n  python -m tests.lab down")
+    python = _here(Path(sys.executable))
+    print("volumes on silo, the host that uses each, and what stands on it:")
+    for one in VOLUMES:
+        use = ", ".join(host for host, _ in one.exports) or "silo"
+        content = " > ".join((*one.stack, one.filesystem or "nothing"))
+        place = f", mounted at {one.mountpoint}" if one.filesystem else ""
+        source = one.name if one.kind == "file" else f"{one.group}/{one.name}"
+        print(f"  {source:15} {one.size:>5}  {use:11} {content}{place}")
+    print("log in as root:")
+    for name in lab.logins:
+        print(f"  {python} -m tests.lab ssh {name}")
+    program = _here(Path(sys.executable).with_name("extendctl"))
+    print("begin with (the user is `ops`, with sudo):")
+    for words in (
+        "host check",
+        "volume import xfsvol --backend san --source xfsvol",
+        "volume attach xfsvol web1",
+        "volume extend xfsvol --size 1G --dry-run",
+    ):
+        print(f"  {program} --config {lab.directory}/config.yaml {words}")
+    print(f"stop it with:\n  make lab-down    (or {python} -m tests.lab down)")
+
+
+def _here(path: Path) -> Path:
+    """A path as one would type it from this directory."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _status() -> int:

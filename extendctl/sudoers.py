@@ -51,7 +51,7 @@ class Sudoers:
             f"# What extendctl may run as root on {self.host}; made by: extendctl host sudoers",
             f"# Needs sudo {NEEDS}. Check it with `visudo -cf FILE`; install it as root, 0440, in",
             "# /etc/sudoers.d under a name without a dot. A new configuration needs a new file.",
-            "# Of all rules that match the last one holds: name it so that no other comes after it.",
+            "# Of all rules that match the last one holds: name it so that none comes after it.",
         ]
         layer = ""
         for rule in self.rules:

@@ -11,7 +11,6 @@ from itertools import count
 from tests.torture import mutants, record, suite
 from tests.torture.campaign import Verdict, bounded
 from tests.torture.cases import case
-from tests.torture.mutants import Fall
 from tests.torture.record import Run
 from tests.torture.suite import Suite
 
@@ -61,25 +60,10 @@ def torture(minutes: float, began: datetime, first: int, *, lab: bool) -> Run:
         return max(1.0, end - time.monotonic() - 60 * minutes * SHARE)
 
     tried = suite.simulated(left())
-    falls, stale = _mutants(left())
+    hunted = mutants.hunt(mutants.mutants(), left())
     real = suite.laboratory(left()) if lab else Suite(trouble="not run, as asked by LAB=no")
     verdicts = list(campaign(first, end))
-    return Run(minutes, began, verdicts, tried, real, falls, stale)
-
-
-def _mutants(seconds: float) -> tuple[list[Fall], str]:
-    """What became of the mutants, as far as there is time, and why not all were tried."""
-    every = mutants.mutants()
-    until = time.monotonic() + seconds
-    failing = mutants.baseline(every)
-    if failing:
-        return [], f"their tests fail without any mutation: {failing[-300:]}"
-    found: list[Fall] = []
-    for one in mutants.falls(every, until):
-        print(f"{one.mutant.name}: {one.by or 'NOT CAUGHT'}", flush=True)
-        found.append(one)
-    missing = len(every) - len(found)
-    return found, f"there was no time left for {missing} of them" if missing else ""
+    return Run(minutes, began, verdicts, tried, real, hunted)
 
 
 def campaign(first: int, end: float) -> Iterator[Verdict]:

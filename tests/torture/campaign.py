@@ -77,6 +77,7 @@ class Bench:
         self.stage = rehearsal.again()
         self.arm = Arm(self.stage, directory / "struck")
         self.frozen: list[Frozen] = []
+        self.running: list[Program] = []
 
     def run(self) -> Verdict:
         """The rounds, the thaw, and the last command."""
@@ -86,9 +87,9 @@ class Bench:
             self._keep("the thaw", self._thaw())
             self._keep("the end", self._end())
         finally:
-            for asleep in self.frozen:
-                os.kill(asleep.program.pid, signal.SIGKILL)
-                asleep.program.ended()
+            for program in self.running:  # only a case that came to no end has any left
+                os.kill(program.pid, signal.SIGKILL)
+                program.ended()
             self.stage.store.close()
         return self.verdict
 
@@ -134,11 +135,18 @@ class Bench:
         if one.rival:
             programs.append(start(self.stage, Fate(0, killed), self._work("extend")))
         self._count("rival", one.rival)
-        ends = [program.stopped_or_ended() for program in programs]
+        self.running += programs
+        ends = [self._waited(program) for program in programs]
         if ends[0] is None:
             moment = "" if one.strike is None else one.strike.moment
             self.frozen.append(Frozen(programs[0], self._open(), moment))
         return ends
+
+    def _waited(self, program: Program) -> int | None:
+        end = program.stopped_or_ended()
+        if end is not None:
+            self.running.remove(program)
+        return end
 
     def _open(self) -> Operation | None:
         return next(iter(self.stage.store.open_operations()), None)
@@ -192,6 +200,7 @@ class Bench:
             mine = one.operation is not None and self._still(one.operation)
             one.program.thaw()
             status = one.program.ended()
+            self.running.remove(one.program)
             if status not in STATUSES:
                 yield f"thawed, it exits with {status}"
             deeds = len(self.stage.world.deeds()) - before

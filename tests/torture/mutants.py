@@ -55,6 +55,15 @@ class Fall:
     said: str = ""
 
 
+@dataclass(frozen=True)
+class Hunt:
+    """What became of the mutants; `trouble` says which were not tried, `broken` that none could."""
+
+    falls: Sequence[Fall] = ()
+    trouble: str = ""
+    broken: bool = False
+
+
 def mutants() -> list[Mutant]:
     """All of the list."""
     rows = tomllib.loads(LIST.read_text())["mutant"]
@@ -118,13 +127,28 @@ def _tested(copy: Path, words: Sequence[str]) -> tuple[int | None, str]:
         return status, said.read()
 
 
-def falls(every: Sequence[Mutant], until: float | None = None) -> Iterator[Fall]:
-    """All mutants, two at a time, in their order; none is begun after `until` (monotonic)."""
+def hunt(every: Sequence[Mutant], seconds: float | None = None) -> Hunt:
+    """All mutants, two at a time, each told when it has fallen; none is begun after `seconds`."""
+    until = None if seconds is None else time.monotonic() + seconds
+    failing = baseline(every)
+    if failing:
+        print(failing)
+        return Hunt(trouble="their tests fail without any mutation", broken=True)
+    found: list[Fall] = []
     for pair in batched(every):
         if until is not None and time.monotonic() > until:
-            return
+            missing = len(every) - len(found)
+            return Hunt(found, f"there was no time left for {missing} of them")
         with ThreadPoolExecutor(max_workers=len(pair)) as pool:
-            yield from pool.map(fall, pair)
+            found += [_told(one) for one in pool.map(fall, pair)]
+    return Hunt(found)
+
+
+def _told(one: Fall) -> Fall:
+    said = "" if one.by else f"\n{one.said}"
+    by = one.by or "NOT CAUGHT"
+    print(f"{one.seconds:6.1f} s  {one.mutant.name}: {by}{said}", flush=True)
+    return one
 
 
 def batched(every: Sequence[Mutant]) -> Iterator[Sequence[Mutant]]:
@@ -135,18 +159,10 @@ def batched(every: Sequence[Mutant]) -> Iterator[Sequence[Mutant]]:
 def main(names: Sequence[str]) -> int:
     """Let all mutants fall, or those with such a word in their name; 1 when one stands."""
     every = [one for one in mutants() if not names or any(name in one.name for name in names)]
-    failing = baseline(every)
-    if failing:
-        print(f"{failing}\nthese tests fail without any mutation")
-        return 1
-    standing = 0
-    for one in falls(every):
-        print(f"{one.seconds:6.1f} s  {one.mutant.name}: {one.by or 'NOT CAUGHT'}", flush=True)
-        if one.by is None:
-            standing += 1
-            print(one.said)
-    print(f"{len(every) - standing} of {len(every)} mutants caught")
-    return 1 if standing else 0
+    found = hunt(every)
+    caught = sum(one.by is not None for one in found.falls)
+    print(f"{caught} of {len(every)} mutants caught{found.trouble and ': '}{found.trouble}")
+    return 0 if caught == len(every) else 1
 
 
 if __name__ == "__main__":

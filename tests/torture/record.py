@@ -10,7 +10,7 @@ from pathlib import Path
 
 from extendctl import __version__
 from tests.torture.campaign import Verdict, counted
-from tests.torture.mutants import Fall
+from tests.torture.mutants import Hunt
 from tests.torture.suite import Row, Suite, total
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
@@ -121,16 +121,16 @@ class Run:
     verdicts: Sequence[Verdict]
     suite: Suite
     lab: Suite
-    falls: Sequence[Fall]
-    stale: str = ""
+    hunt: Hunt
 
     @property
     def bad(self) -> bool:
         """True when anything was lost, failed, or was not noticed."""
         failed = any(row.tests["failed"] for row in (*self.suite.rows, *self.lab.rows))
         lost = any(verdict.wrong for verdict in self.verdicts)
-        unseen = self.stale or any(one.by is None for one in self.falls)
-        return bool(failed or lost or unseen or self.suite.trouble)
+        unseen = any(one.by is None for one in self.hunt.falls)
+        broken = self.suite.broken or self.lab.broken or self.hunt.broken
+        return failed or lost or unseen or broken
 
 
 def write(run: Run, page: Path = PAGE) -> None:
@@ -148,7 +148,7 @@ def _page(run: Run) -> Iterator[str]:
     yield _LAB
     yield from _suite(run.lab)
     yield _MUTANTS
-    yield from _mutants(run)
+    yield from _mutants(run.hunt)
     yield _LIMITS.rstrip() + "\n"
 
 
@@ -224,18 +224,18 @@ def _line(row: Row) -> Sequence[object]:
     return (f"`{Path(row.file).name}`", row.says, *tests, noted, lost)
 
 
-def _mutants(run: Run) -> Iterator[str]:
-    if run.stale:
-        yield f"**Not complete: {run.stale}**\n\n"
-    if not run.falls:
+def _mutants(hunt: Hunt) -> Iterator[str]:
+    if hunt.trouble:
+        yield f"**Not complete: {hunt.trouble}**\n\n"
+    if not hunt.falls:
         return
-    caught = sum(one.by is not None for one in run.falls)
-    yield f"{caught} of {len(run.falls)} mutants caught.\n\n"
+    caught = sum(one.by is not None for one in hunt.falls)
+    yield f"{caught} of {len(hunt.falls)} mutants caught.\n\n"
     yield from _table(
         ("safeguard that was dropped", "in", "caught by"),
         *(
             (f"{one.mutant.name}: {one.mutant.safeguard}", f"`{one.mutant.file}`",
              f"`{one.by}`" if one.by else "**nobody**")
-            for one in run.falls
+            for one in hunt.falls
         ),
     )  # fmt: skip

@@ -21,7 +21,7 @@ LONG = "pytest.mark.long"
 IN_THE_LAB = ("test_*dies*.py", "test_*faults*.py")
 NAMES = {"killed": "kill", "stopped": "freeze", "fail": "state fails"}
 """What the tests' own acts are called in the record."""
-_NONE_FAILED = (0, 5)  # pytest's exit statuses; 5: there was nothing to run
+_TOLD = (0, 1)  # pytest's exit statuses that the tests' own outcomes tell of
 
 
 @dataclass
@@ -37,10 +37,14 @@ class Row:
 
 @dataclass
 class Suite:
-    """The rows of one run of pytest; `trouble` when it is not all that should have run."""
+    """The rows of one run of pytest; `trouble` says what of it did not run.
+
+    `broken` is when that is not for want of time or of machines.
+    """
 
     rows: list[Row] = field(default_factory=list)
     trouble: str = ""
+    broken: bool = False
     seconds: float = 0.0
 
 
@@ -72,22 +76,25 @@ def _run(words: Sequence[str], seconds: float) -> Suite:
     with TemporaryDirectory() as directory:
         notes = Path(directory) / "ledger"
         began = time.monotonic()
-        trouble = _pytest(words, {ledger.NAME: str(notes)}, seconds)
-        return Suite(rows(ledger.read(notes)), trouble, time.monotonic() - began)
+        status = _pytest(words, {ledger.NAME: str(notes)}, seconds)
+        took = time.monotonic() - began
+        found = rows(ledger.read(notes))
+    if status is None:
+        return Suite(found, f"ended after {took:.0f} s, before all tests had run", seconds=took)
+    broken = status not in _TOLD
+    return Suite(found, f"pytest ended with {status}" if broken else "", broken, took)
 
 
-def _pytest(words: Sequence[str], more: dict[str, str], seconds: float) -> str:
-    """What kept it from running well, in words."""
+def _pytest(words: Sequence[str], more: dict[str, str], seconds: float) -> int | None:
+    """Its exit status, or None when it was not done in time."""
     command = (sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "tests.torture.outcomes")
     try:
         done = subprocess.run(
             (*command, *words), cwd=TOP, env={**os.environ, **more}, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"ended after {seconds:.0f} s, before all tests had run"
-    if done.returncode in _NONE_FAILED:
-        return ""
-    return "tests failed" if done.returncode == 1 else f"pytest ended with {done.returncode}"
+        return None
+    return done.returncode
 
 
 def rows(notes: ledger.Ledger) -> list[Row]:

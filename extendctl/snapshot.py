@@ -1,5 +1,6 @@
 """A copy of the whole state in one sealed file, made while others use it, and proved when read."""
 
+import errno
 import hashlib
 import json
 import os
@@ -65,7 +66,7 @@ def _written(database: Database, partial: Path) -> Seal:
     os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
     if database.sqlite:
         with database.raw() as connection:
-            connection.execute("VACUUM INTO ?", (str(partial),))  # which takes an empty file
+            _vacuum_into(connection, partial)
     else:
         _gathered(database, partial)
     with closing(sqlite3.connect(partial)) as copy:
@@ -79,6 +80,16 @@ def _written(database: Database, partial: Path) -> Seal:
             copy.execute(f"INSERT INTO {SEAL} VALUES ({marks})", tuple(asdict(seal).values()))  # noqa: S608 - our own words
     _sync(partial)
     return seal
+
+
+def _vacuum_into(connection: sqlite3.Connection, partial: Path) -> None:
+    """SQLite's own copy, into an empty file. Raises OSError where that has no room."""
+    try:
+        connection.execute("VACUUM INTO ?", (str(partial),))
+    except sqlite3.Error as failure:
+        if getattr(failure, "sqlite_errorname", "") in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from failure
+        raise
 
 
 def _gathered(database: Database, partial: Path) -> None:

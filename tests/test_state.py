@@ -1,5 +1,6 @@
 """The state is copied, put back, moved and brought up to date, and nothing of it is lost."""
 
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -153,6 +154,23 @@ def test_a_backup_that_cannot_be_finished_leaves_nothing(tmp_path: Path) -> None
     place.mkdir()
     with pytest.raises(TypeError):
         save(url, place / "copy")
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("room", [40_000, 70_000])  # bytes; its -shm alone takes 32 KiB
+def test_a_backup_without_room_names_its_own_place(room: int, tmp_path: Path) -> None:
+    """It is not the state that cannot grow; nothing is left of the backup."""
+    url = f"sqlite:///{tmp_path}/state.db"
+    fill(url)
+    place = tmp_path / "place"
+    place.mkdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(ConfigError, match=r"the backup .*/place/copy cannot be written: "):
+            save(url, place / "copy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(place.iterdir()) == []
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import click
 
 from extendctl.cli import main as commands
-from extendctl.cli.failure import Bug, interrupted, usage, wanted_output
+from extendctl.cli.failure import Bug, interrupted, readable, usage, wanted_output
 from extendctl.cli.interrupt import on_signals
 from extendctl.cli.session import Answer, Session, complaint, failed
 from extendctl.errors import ExtendctlError
@@ -50,6 +50,7 @@ def run(arguments: Sequence[str], session: Session, program: click.Command = com
 
 def _answer(arguments: Sequence[str], session: Session, program: click.Command) -> Answer:
     try:
+        readable(arguments)
         answer = program.main(
             list(arguments), prog_name="extendctl", standalone_mode=False, obj=session
         )

@@ -47,7 +47,7 @@ class Console:
     def result(self, data: object, page: Callable[[], Page]) -> None:
         """Write one document: `data` for a program, or the page for a person."""
         if self.output == "json":
-            _put(sys.stdout, json.dumps(data, indent=2) + "\n")
+            _put(sys.stdout, as_json(data))
         elif self.output == "yaml":
             _put(sys.stdout, as_yaml(data))
         else:
@@ -157,6 +157,11 @@ def _told(volume: str, event: Event, *, exact: bool) -> Line | None:
     if exact:
         return Line(f"{what}: {'grown to' if event.grown else 'full at'} {event.after} bytes")
     return Line(f"{what}: grown to {human(event.after)}") if event.grown else None
+
+
+def as_json(data: object) -> str:
+    """One document in ASCII; of what a terminal obeys json itself leaves DEL as it is."""
+    return json.dumps(data, indent=2, allow_nan=False).replace("\x7f", "\\u007f") + "\n"
 
 
 def as_yaml(data: object) -> str:

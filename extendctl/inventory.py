@@ -11,6 +11,7 @@ from extendctl.errors import (
     Fault,
     Incomplete,
     Refused,
+    Usage,
     half_made,
     not_found,
 )
@@ -31,6 +32,12 @@ def create(  # noqa: PLR0913 - what `volume create` can be told
 ) -> Volume:
     """Make a new volume on a backend and take it in. Raises what the backend says."""
     names.name(name, "volume")
+    for one in initiators:
+        names.iqn(one)
+    settings = means.config.backends.get(backend)
+    if initiators and settings is not None and settings.driver != "iscsi":
+        message = f"backend {backend} has no target, so that no initiator can have the volume"
+        raise Usage(message, hint="leave --initiator out, or choose a backend with driver: iscsi")
     _free(means, name)
     desk = means.desk(name)
     desk.journal.unrecorded = True  # there is no operation yet, and no data to lose

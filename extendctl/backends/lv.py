@@ -15,6 +15,7 @@ from extendctl.size import Size, human, round_up
 from extendctl.stack import Obstacle
 
 FULL = 100.0  # percent
+_WITHIN = {"linear", "striped"}  # segment types that lie in their volume group with all their bytes
 _COPIES = {"raid1", "mirror"}  # segment types that take their size once per leg
 _GROWN = {"linear", "striped", "thin", *_COPIES}
 _POOLS = {"thin-pool", "vdo-pool", "cache-pool"}
@@ -50,6 +51,9 @@ class LvLayer:
         row = look(self.machine, self.group, self.volume)
         if row.uuid != self.uuid:
             raise Refused((replaced(self.name, self.host, self.uuid, row.uuid),))
+        if row.size > row.group.size and row.segtype in _WITHIN and row.attr[:1] == "-":
+            message = f"is {row.size} bytes as lvs says, and its volume group {row.group.size}"
+            raise Refused((self._no(message, f"look at `lvs` and `vgs` on {self.host}"),))
         return row
 
     def measure(self) -> Size:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from extendctl.cli.session import OUTPUTS, Session
-from extendctl.errors import ExtendctlError, Interrupted, Usage
+from extendctl.errors import ExtendctlError, Interrupted, Usage, quoted
 from extendctl.page import Line, Page, Tone
 
 _SHORT = re.compile(r"-[vq]*o(.*)", re.DOTALL)
@@ -30,6 +30,15 @@ def wanted_output(arguments: Sequence[str]) -> str:
         elif word.startswith("--output="):
             found = word.removeprefix("--output=")
     return found if found in OUTPUTS else "table"
+
+
+def readable(arguments: Sequence[str]) -> None:
+    """Raise Usage for bytes that are no UTF-8: neither the state nor an argv over SSH has them."""
+    for word in arguments:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise Usage(f"{quoted(word)} is not UTF-8", hint="write it in UTF-8") from None
 
 
 def usage(error: click.UsageError) -> Usage:

@@ -12,6 +12,7 @@ from extendctl.cli.failure import Bug
 from extendctl.cli.session import Answer, Session, worst
 from extendctl.errors import ExtendctlError, Interrupted, Usage
 from extendctl.model import GrowOptions, Outcome, VolumeReport
+from extendctl.page import clean
 from extendctl.size import SizeRequest, parse
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def _only_unconfirmed(report: VolumeReport) -> bool:
 def _confirmed(session: Session, report: VolumeReport) -> bool:
     if not session.console.can_ask() or report.error is None:
         return False
-    return click.confirm(f"{report.error.fault.message}. Go on?", err=True)
+    return click.confirm(f"{clean(report.error.fault.message)}. Go on?", err=True)
 
 
 def _all(means: "Means") -> list[str]:

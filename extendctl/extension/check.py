@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from extendctl import questions
 from extendctl.errors import ExtendctlError, Fault, NotVerified, Refused
@@ -65,6 +66,7 @@ def _findings(plan: Plan) -> list[Fault]:
         found.append(Fault("not-verified", message, hint))
     remedy = _remedy(plan)
     found += [_lag(line, remedy) for line in plan.lines() if line.outcome is LayerOutcome.PLANNED]
+    found += [fault for branch in plan.branches for fault in _overhanging(branch)]
     for branch in plan.branches:
         if branch.error is not None and not branch.unreachable:
             found += [replace(fault, code="not-verified") for fault in branch.error.faults]
@@ -72,6 +74,22 @@ def _findings(plan: Plan) -> list[Fault]:
             found.append(_known_lag(plan.volume.name, branch.attachment.host))
     found += [replace(fault, code="not-verified") for fault in plan.faults]
     return found
+
+
+def _overhanging(branch: Branch) -> Iterator[Fault]:
+    """What is larger than what it stands on: somebody shrank that, or a tool does not tell true."""
+    lines = [line for line in branch.trail.lines if line.before is not None]
+    for below, line in pairwise(lines):
+        if line.kind in _WITHIN and (line.before or 0) > (below.after or 0):
+            message = (
+                f"{line.kind} {line.name} on {line.host} is {line.before} bytes, and stands on "
+            )
+            message += f"{below.kind} {below.name} of {below.after} bytes"
+            hint = "find out what has become smaller before anything is written there"
+            yield Fault("not-verified", message, hint, line.host)
+
+
+_WITHIN = frozenset({"partition", "luks", "pv", "ext4", "xfs", "btrfs", "swap"})
 
 
 def _moved(desk: Desk, plan: Plan) -> Iterator[Fault]:

@@ -100,13 +100,21 @@ def _mount(state: State, name: str, number: int, mount: Mount) -> str:
     kind = "ext4" if content is None else content.type
     dev = f"0:{number}" if kind == "btrfs" else device.dev
     flag = "ro" if mount.read_only else "rw"
-    back = f"{kind} {mount.source or state.machines[name].node(mount.device)} {flag}"
+    source = mount.source or state.machines[name].node(mount.device)
+    back = f"{kind} {_mangled(source)} {flag}"
     return _mount_line(number, dev, mount.root, mount.point, flag, back)
 
 
 def _mount_line(number: int, dev: str, root: str, point: str, flag: str, back: str) -> str:
-    place = point.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")
-    return _say("mount", f"{number} 1 {dev} {root} {place} {flag},relatime shared:1 - {back}")
+    return _say(
+        "mount",
+        f"{number} 1 {dev} {_mangled(root)} {_mangled(point)} {flag},relatime shared:1 - {back}",
+    )
+
+
+def _mangled(text: str) -> str:
+    """As the kernel writes a path into mountinfo (fs/proc_namespace.c)."""
+    return "".join(f"\\{ord(sign):03o}" if sign in " \t\n\\#" else sign for sign in text)
 
 
 def _target(machine: Machine) -> Iterator[str]:

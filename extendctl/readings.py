@@ -146,7 +146,7 @@ class Ext4:
         page = max(4096, self.block_size)
         blocks = round_down(below, page) // self.block_size
         group, rest = divmod(blocks - self.first_block, self.blocks_per_group)
-        if group and 0 < rest < self._tables(group) + _SPARE:
+        if group > 0 and 0 < rest < self._tables(group) + _SPARE:
             blocks -= rest
         return blocks * self.block_size
 

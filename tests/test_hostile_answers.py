@@ -61,6 +61,13 @@ def test_what_the_fuzzer_begins_with_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
+def test_what_once_broke_a_parser_does_so_no_more(name: str) -> None:
+    """The corpus as it is, with the inputs that the fuzzer has found."""
+    for data in seeds.of(name):
+        SUBJECTS[name](data)
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
 @examples(60)
 @given(data=st.data())
 def test_no_answer_does_anything_but_be_read_or_refused(name: str, data: st.DataObject) -> None:

@@ -176,7 +176,7 @@ def ext4(result: Result) -> Ext4:
     def count(name: str, least: int = 0, most: int = LARGEST) -> int:
         return figures.number(values[name], name, least, most)
 
-    block_size = count("Block size", 1)
+    block_size = count("Block size", 1024)
     return Ext4(
         blocks=count("Block count", most=LARGEST // block_size),
         block_size=block_size,

@@ -62,8 +62,8 @@ def test_what_the_fuzzer_begins_with_is_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_what_once_broke_a_parser_does_so_no_more(name: str) -> None:
-    """The corpus as it is, with the inputs that the fuzzer has found."""
-    for data in seeds.of(name):
+    """The samples as they are, and the inputs that the fuzzer has found."""
+    for data in [*seeds.of(name), *seeds.found(name)]:
         SUBJECTS[name](data)
 
 

@@ -32,7 +32,7 @@ def fuzz(name: str, seconds: int) -> Run:
     """Fuzz one parser, beginning with its samples and what earlier runs have found."""
     corpus, dictionary = WORK / "corpus" / name, WORK / f"{name}.dict"
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, sample in enumerate(seeds.of(name)):
+    for number, sample in enumerate([*seeds.of(name), *seeds.found(name)]):
         (corpus / f"seed{number}").write_bytes(sample)
     dictionary.write_text(_words(name) or '"0"\n')
     crashes = WORK / "broken"

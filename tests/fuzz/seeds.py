@@ -5,6 +5,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
+FOUND = HERE / "found"
 RECORDED = HERE.parent / "recorded"
 EXAMPLE = HERE.parent.parent / "config.example.yaml"
 
@@ -22,3 +23,8 @@ def of(name: str) -> list[bytes]:
         found.append(EXAMPLE.read_bytes())
     folder = CORPUS / ("facts" if name == "climb" else name)
     return [*found, *(path.read_bytes() for path in sorted(folder.glob("*")))]
+
+
+def found(name: str) -> list[bytes]:
+    """The inputs that have broken a parser once."""
+    return [path.read_bytes() for path in sorted((FOUND / name).glob("*"))]

@@ -70,6 +70,15 @@ class Archived(Protocol):
         ...
 
 
+@runtime_checkable
+class Pooled(Protocol):
+    """A layer that may take its space from a pool only as it is written to: a thin volume does."""
+
+    def pool(self) -> PoolUsage | None:
+        """The pool as it is now, asked anew; None for what has its space already."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """What stands on the stack and is left as it is, with the reason."""

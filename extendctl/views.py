@@ -250,7 +250,7 @@ def _last_seen(operation: Operation, records: Sequence[Record]) -> Page:
     depths = stacked((record.host, record.outcome) for record in lines)
     rows = tuple(
         (Cell(record.host), Cell(record.kind, depth=depth), Cell(record.name),
-         Cell(human(record.after)), Cell(human(record.target)),
+         *_seen_sizes(record),
          cell(record.outcome and shown(record.outcome),
               _TONES[record.outcome or LayerOutcome.UNKNOWN]))
         for record, depth in zip(lines, depths, strict=True)
@@ -258,10 +258,22 @@ def _last_seen(operation: Operation, records: Sequence[Record]) -> Page:
     columns = ("HOST", "KIND", "NAME", "SIZE", "GOAL", "OUTCOME")
     measured = max(record.settled_at or record.measured_at for record in lines)
     when = f"layers as operation {operation.id} measured them last, {moment(measured)}:"
+    stops = [
+        Line(f"note: {one.host}: {one.name} is left as it is: {one.note}", Tone.WARN, indent=2)
+        for one in lines
+        if one.outcome is LayerOutcome.SKIPPED
+    ]
     return [
         Line(), Line(when),
-        Table(columns, rows, frozenset({"SIZE", "GOAL"}), frozenset({"NAME"})),
+        Table(columns, rows, frozenset({"SIZE", "GOAL"}), frozenset({"NAME"})), *stops,
     ]  # fmt: skip
+
+
+def _seen_sizes(record: Record) -> tuple[Cell, Cell]:
+    """Size and goal; what was left alone has neither."""
+    if record.outcome is LayerOutcome.SKIPPED:
+        return Cell("-"), Cell("-")
+    return Cell(human(record.after)), Cell(human(record.target))
 
 
 def _use(one: Volume, use: Attachment) -> tuple[Cell, ...]:

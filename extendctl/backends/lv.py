@@ -72,6 +72,11 @@ class LvLayer:
     def archived(self, expected: str) -> str | None:
         return lvm_archive.came(self.machine, expected)
 
+    def pool(self) -> PoolUsage | None:
+        self.machine.forget()
+        row = self.row()
+        return pool_usage(row, look(self.machine, self.group, row.pool)) if row.thin else None
+
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         row = self.row()
         rounded = round_up(to, row.unit)

@@ -12,21 +12,22 @@ from extendctl.errors import (
     Unreachable,
 )
 from extendctl.extension import report
-from extendctl.extension.means import Desk, Means, side_by_side
+from extendctl.extension.means import Desk, Means, attempt, side_by_side
 from extendctl.extension.plan import Branch, Plan
-from extendctl.journal import Trail, follow, not_reached
+from extendctl.journal import Trail, follow, not_reached, skipped
 from extendctl.model import (
     AttachmentReport,
     Opening,
     Operation,
     OperationState,
     Outcome,
+    PoolUsage,
     Seen,
     VolumeReport,
 )
 from extendctl.owner import Heartbeat, me
 from extendctl.size import Size
-from extendctl.stack import grow
+from extendctl.stack import Pooled, grow
 
 
 def open_new(means: Means, plan: Plan, dead: Operation | None) -> Operation:
@@ -159,6 +160,9 @@ def _close(
         branch.attachment.id: _seen(branch, trail, one)
         for (branch, trail), one in zip(ends, reports, strict=True)
     }
+    for branch, _ in ends:
+        for line in skipped(branch.stack.skipped if branch.stack else ()):
+            desk.means.store.settled(operation, line)
     behind = any(one.error is not None for one in reports)
     error = _lag(desk, plan, reports) if behind else None
     state = OperationState.INCOMPLETE if behind else OperationState.DONE
@@ -167,7 +171,20 @@ def _close(
     )
     result = _result(desk, plan, operation, trunk, ends)
     outcome = Outcome.DONE if error is None else _behind(error)
-    return replace(result, outcome=outcome, attachments=tuple(reports), error=error)
+    notices = (*result.notices, *_spent(desk, plan))
+    return replace(
+        result, outcome=outcome, attachments=tuple(reports), notices=notices, error=error
+    )
+
+
+def _spent(desk: Desk, plan: Plan) -> tuple[str, ...]:
+    """What there is to say of a thin pool, now that filesystems have written to it."""
+    lowest = plan.trunk.layers[0]
+    if not plan.trunk.thin or not isinstance(lowest, Pooled):
+        return ()
+    pool = attempt(lowest.pool)
+    limits = desk.means.config.policy.limits
+    return report.filled(pool, limits) if isinstance(pool, PoolUsage) else ()
 
 
 def _lag(desk: Desk, plan: Plan, reports: Sequence[AttachmentReport]) -> ExtendctlError:

@@ -3,10 +3,18 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from extendctl.config import Limits
 from extendctl.errors import EXIT_STATUS, ExtendctlError, Fault, HostFailed, Refused
 from extendctl.extension.plan import Branch, Plan
 from extendctl.journal import Trail
-from extendctl.model import AttachmentReport, LayerOutcome, LayerReport, Outcome, VolumeReport
+from extendctl.model import (
+    AttachmentReport,
+    LayerOutcome,
+    LayerReport,
+    Outcome,
+    PoolUsage,
+    VolumeReport,
+)
 from extendctl.size import Size, human
 
 _OUTCOMES = {3: Outcome.REFUSED, 4: Outcome.NOT_NOW, 5: Outcome.INCOMPLETE}
@@ -122,6 +130,20 @@ def notices(plan: Plan) -> tuple[str, ...]:
             "it will run out if the volume is filled"
         )
     return tuple(found)
+
+
+_NEARLY = 90.0  # percent of a thin pool, where policy has no limit
+
+
+def filled(pool: PoolUsage, limits: Limits) -> tuple[str, ...]:
+    """What is worth a word of a thin pool after an extension."""
+    most = _NEARLY if limits.max_thin_data is None else limits.max_thin_data
+    parts = (("data", pool.data_percent), ("metadata", pool.metadata_percent))
+    return tuple(
+        f"the pool's {what} is {used:g}% full after the extension: give it more room soon"
+        for what, used in parts
+        if used is not None and used >= most
+    )
 
 
 def _skips(plan: Plan) -> Iterable[LayerReport]:

@@ -40,6 +40,19 @@ def _status(call: Call, name: str) -> Answer:
     if found is None:
         return Answer(4, said(f"/dev/mapper/{name} is inactive."))
     mapping, below, header = found
+    if header.detached:
+        return Answer(0, said(
+            f"/dev/mapper/{name} is active and is in use.",
+            "  type:    n/a",
+            "  cipher:  aes-xts-plain64",
+            "  keysize: 512 bits",
+            "  key location: keyring",
+            f"  device:  {call.machine.node(below)}",
+            "  sector size:  512",
+            "  offset:  0 sectors",
+            f"  size:    {call.machine.devices[mapping].size // 512} sectors",
+            "  mode:    read/write",
+        ))  # fmt: skip
     kind = (call.machine.devices[mapping].dm_uuid or "").split("-")[1]
     return Answer(0, said(
         f"/dev/mapper/{name} is active and is in use.",

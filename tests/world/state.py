@@ -62,6 +62,7 @@ class Content(Thing):
     offset: int = 0  # of a LUKS header, in bytes
     key_file: str | None = None  # the one that opens it
     keyring: bool = False  # where its volume key is
+    detached: bool = False  # the header is in a file elsewhere
 
     @property
     def size(self) -> int:

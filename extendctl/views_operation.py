@@ -103,14 +103,20 @@ def _layers(records: Sequence[Record]) -> Table:
             Cell(one.host),
             Cell(one.kind),
             Cell(one.name),
-            Cell(human(one.before)),
-            Cell(human(one.after)),
+            *_sizes(one),
             Cell(shown(one.outcome) if one.outcome else "begun", _tone(one)),
         )
         for one in records
     )
     columns = ("MEASURED", "HOST", "KIND", "NAME", "BEFORE", "AFTER", "OUTCOME")
     return Table(columns, rows, frozenset({"BEFORE", "AFTER"}), frozenset({"NAME"}))
+
+
+def _sizes(one: Record) -> tuple[Cell, Cell]:
+    """Before and after; what was left alone was not measured."""
+    if one.outcome is LayerOutcome.SKIPPED:
+        return Cell("-"), Cell("-")
+    return Cell(human(one.before)), Cell(human(one.after))
 
 
 def _tone(one: Record) -> Tone:

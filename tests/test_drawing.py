@@ -5,6 +5,8 @@ from pathlib import Path
 
 from extendctl import views
 from extendctl.page import Line, Table
+from extendctl.views_data import Story
+from extendctl.views_operation import operation
 from tests.extending import Stage, begin
 from tests.world import build
 from tests.world.site import POINT, shared
@@ -62,6 +64,11 @@ def test_where_it_stops_stands_in_the_drawing_and_why_below_it(tmp_path: Path) -
     page = shown(stage)
     assert "web1 .....guest-lv 3-vg/data 19.48 GiB 19.48 GiB grown" in page
     assert [stop in page, note in page] == [True, True]
+    (last,) = stage.store.operations()
+    store = stage.store
+    parts = store.runs(last.id), store.records(last.id), store.deeds(last.id)
+    story = drawn(operation(Story(last, *parts, alive=False)))
+    assert any(line.endswith("ext4 /dev/mapper/3--vg-data - - skipped") for line in story)
 
 
 def test_each_host_has_its_own_drawing(tmp_path: Path) -> None:

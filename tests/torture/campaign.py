@@ -191,8 +191,8 @@ class Bench:
         """Who was frozen goes on: after it was taken over, it does nothing more.
 
         Between its last look at the state and the command there is a moment in which it cannot
-        know, on each host that it is at work on; what it sends then is absolute, and so it changes
-        nothing.
+        know, on each host that it is at work on; what it sends then is absolute: it does what was
+        to be done, unless that is done already.
         """
         while self.frozen:
             one = self.frozen.pop(0)
@@ -209,7 +209,7 @@ class Bench:
                 self._count("freeze-taken-over")
                 if deeds > allowed:
                     yield f"taken over, it woke up and did {deeds} deeds"
-                if self.stage.growths != growths:
+                if self.stage.growths != growths and not allowed:
                     yield f"taken over, it woke up and grew {self.stage.growths - growths}"
             yield from truth.between(self.stage, self.base, self.goal)
 

@@ -106,7 +106,7 @@ def test_a_lost_answer_is_no_answer(name: str, place: int) -> None:
     hosts = site.hosts()
     layer = site.layers(hosts)[place]
     for _ in range(4):
-        site.world.cut(layer.host, 1, "after", only="question")
+        site.world.cut(layer.host, 1, "after", only="question", times=None)
     hosts[layer.host].forget()
     with pytest.raises(Unreachable):
         layer.measure()

@@ -121,11 +121,18 @@ class World:
         *,
         only: str | None = None,
         tool: str | None = None,
+        times: int | None = 1,
     ) -> None:
         """Lose the line at the `call`-th command from now, before or after it acts, or `unsent`."""
         self._fault(
             Fault(
-                kind="cut", machine=machine, skip=call - 1, times=1, when=when, only=only, tool=tool
+                kind="cut",
+                machine=machine,
+                skip=call - 1,
+                times=times,
+                when=when,
+                only=only,
+                tool=tool,
             )
         )
 

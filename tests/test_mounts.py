@@ -191,3 +191,26 @@ def test_swap_space_in_use_on_two_hosts_is_a_danger(tmp_path: Path) -> None:
     assert (code(report), stage.world.deeds()) == ("obstacle", [])
     assert "the swap space is in use on web1 and web2" in str(report.error)
     assert stage.check().exit_status == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "features"),
+    [
+        ("ext2", "ext_attr resize_inode dir_index filetype sparse_super large_file"),
+        (
+            "ext3",
+            "has_journal ext_attr resize_inode dir_index filetype needs_recovery sparse_super",
+        ),
+    ],
+)
+def test_ext2_and_ext3_grow_as_ext4_does(kind: str, features: str, tmp_path: Path) -> None:
+    """One set of tools and one report of the superblock for all three."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    with stage.change() as state:
+        settle(content(state), type=kind, features=features)
+    planned = stage.extend(dry_run=True)
+    report = stage.extend()
+    assert (report.error, report.layers[-1].kind) == (None, "ext4")
+    assert report.layers[-1].after == planned.layers[-1].after
+    assert untrue(stage, report) == []
+    assert stage.check().error is None

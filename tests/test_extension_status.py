@@ -258,3 +258,19 @@ def test_a_detached_volume_is_available_and_so_it_stays(tmp_path: Path) -> None:
     assert (report.outcome, report.status, stage.status) == (Outcome.DONE, "available", "available")
     assert [line.kind for line in report.layers] == ["lv", "lun"]
     assert codes(report) == []
+
+
+@pytest.mark.parametrize("acts", [True, False])
+def test_an_lvm_that_crashes_is_judged_by_what_it_has_left(acts: bool, tmp_path: Path) -> None:
+    """A segmentation fault after the work is success; before it, the backend has failed."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    words = "Segmentation fault"
+    stage.world.lie("silo", "lvextend", status=139, err=words, acts=acts, only="deed", times=1)
+    report = stage.extend()
+    if acts:
+        assert (report.outcome, report.error) == (Outcome.DONE, None)
+    else:
+        assert (code(report), report.status) == ("backend-failed", "error_extending")
+        assert words in str(report.error)
+        assert stage.resume().outcome == Outcome.DONE
+    assert set(stage.growths.values()) == {1}

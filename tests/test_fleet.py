@@ -1,13 +1,18 @@
 """Many hosts on one volume: each has its own result, whatever becomes of the others."""
 
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from extendctl import inventory
 from extendctl.model import Outcome
+from extendctl.transport import Result, Transport
 from tests.extending import GOAL, VOLUME, Stage, begin, untouched, untrue
 from tests.world import build, changes
+from tests.world.machine import undress
 from tests.world.site import shared
 
 HOSTS = [f"web{number}" for number in range(1, 13)]
@@ -53,6 +58,30 @@ def test_those_that_fail_hold_up_and_hide_nobody(stage: Stage) -> None:
         one: "done" if one in ILL else "unchanged" for one in HOSTS
     }
     assert set(stage.growths.values()) == {1}
+
+
+@dataclass
+class Meeting:
+    """A line whose rescan begins only when those of all others have been sent as well."""
+
+    line: Transport
+    barrier: threading.Barrier
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60.0) -> Result:
+        bare = undress(argv)
+        if bare.deed and bare.tool == "tee":
+            self.barrier.wait(20)
+        return self.line.run(argv, stdin, timeout)
+
+    def close(self) -> None:
+        self.line.close()
+
+
+def test_all_hosts_are_signalled_at_the_same_time(stage: Stage) -> None:
+    barrier = threading.Barrier(len(HOSTS))
+    stage.wrap = lambda line, _: Meeting(line, barrier)
+    report = stage.extend()
+    assert (report.outcome, report.error) == (Outcome.DONE, None)
 
 
 def test_all_are_asked_before_one_is_touched_and_each_cause_is_named(stage: Stage) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from extendctl.config import Config
+from extendctl.config_state import masked
 from extendctl.errors import Fault
 from extendctl.model import (
     Attachment,
@@ -183,8 +185,6 @@ def findings(reports: Iterable[VolumeReport]) -> Page:
 
 def volumes(listed: Sequence[Volume]) -> Page:
     """All volumes, a line each."""
-    if not listed:
-        return [Line("no volumes yet; see `extendctl volume create --help` and `... import`")]
     rows = tuple(
         (
             Cell(one.name),
@@ -198,6 +198,16 @@ def volumes(listed: Sequence[Volume]) -> Page:
     )
     columns = ("NAME", "BACKEND", "SIZE", "STATUS", "HOSTS", "UNFINISHED")
     return [Table(columns, rows, frozenset({"SIZE"}), frozenset({"NAME", "HOSTS", "UNFINISHED"}))]
+
+
+def no_volumes(config: Config) -> Page:
+    """Which state it is that has none: it may be the wrong one, as with another HOME."""
+    state = masked(config.state, password=bool(config.state_password))
+    known = f"configuration {config.source}" if config.source else "no configuration file was found"
+    return [
+        Line(f"no volumes in {state} ({known})"),
+        Line("see `extendctl volume create --help` and `extendctl volume import --help`"),
+    ]
 
 
 def _unfinished(one: Volume) -> Iterator[str]:

@@ -447,6 +447,15 @@ def test_init_writes_once_and_never_over_a_file(call: Call, tmp_path: Path) -> N
     assert path.read_text() == "# mine\n"
 
 
+def test_an_empty_list_says_which_state_is_empty(call: Call) -> None:
+    """With another HOME, as under cron, it may be another one than was meant."""
+    done = call("volume", "list")
+    state = call("config", "show", "-o", "json").data["state"]
+    assert done.out.splitlines()[0] == f"no volumes in {state} (no configuration file was found)"
+    path = call("init", "-o", "json").data["config"]
+    assert f"(configuration {path})" in call("volume", "list").out
+
+
 def test_config_check_doubts_what_is_not_there(call: Call, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(

@@ -12,12 +12,15 @@ from extendctl.page import Line, Tone
 @command("list", example="extendctl volume list -o json", statuses=(0, 1, 2, 4))
 @click.pass_obj
 def listing(session: Session) -> Answer:
-    """List the volumes: backend, size, status, the hosts that use them and those that lag."""
+    """List the volumes: backend, size, status, the hosts that use them, what is unfinished."""
     with session.means() as means:
-        found = means.store.volumes()
+        found, settings = means.store.volumes(), means.config
     from extendctl import views, views_data
 
-    return Answer([views_data.volume_data(one) for one in found], lambda: views.volumes(found))
+    return Answer(
+        [views_data.volume_data(one) for one in found],
+        lambda: views.volumes(found) if found else views.no_volumes(settings),
+    )
 
 
 @command("show", example="extendctl volume show db1")

@@ -1,5 +1,6 @@
 """Everything that is asked of a machine as an ordinary user; see the phrasebook for the rest."""
 
+import re
 from collections.abc import Sequence
 
 from extendctl import figures, readings, told
@@ -85,14 +86,17 @@ def version(tool: str) -> Question[tuple[str, ...]]:
 _VERSION_FLAGS = {
     "nvme": "version",
     "xfs_growfs": "-V", "xfs_spaceman": "-V", "resize2fs": "-V", "dumpe2fs": "-V",
-    "lvs": "--version",
+    "e2fsck": "-V",
 }  # fmt: skip
 
 
 def _spoken(result: Result) -> tuple[str, ...]:
-    """The first line with a number; targetcli warns before, multipathd knows no version."""
+    """The first line with a version; targetcli complains first, multipathd tells none."""
     said = f"{result.stdout}\n{result.stderr}".splitlines()
-    return tuple(line for line in said if any(map(str.isdigit, line)))[:1]
+    return tuple(" ".join(line.split()) for line in said if _VERSION.search(line))[:1]
+
+
+_VERSION = re.compile("[0-9][.][0-9]")
 
 
 def permitted(words: Sequence[str]) -> Question[int]:

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from extendctl import questions
 from extendctl.errors import Refused
 from extendctl.inspection import HostReport, check_hosts
+from extendctl.transport import Result
 from extendctl.views_site import host_checks
 from tests.test_obstacles import pick
 from tests.world import changes
@@ -121,3 +123,22 @@ def test_what_host_check_allows_is_what_a_tower_needs() -> None:
     assert found - {"loop", "nvme"} <= set(KINDS)
     root = replace(iscsi_ext4(), user="root")
     assert checked(root).sudo == "not needed"
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "version"),
+    [
+        ("  LVM version:     2.03.16(2) (2022-05-18)\n  Library version: 1.02.185\n", "",
+         ("LVM version: 2.03.16(2) (2022-05-18)",)),
+        ("", "e2fsck 1.47.0 (5-Feb-2023)\n\tUsing EXT2FS Library version 1.47.0, 5-Feb-2023\n",
+         ("e2fsck 1.47.0 (5-Feb-2023)",)),
+        ("", "opening lockfile failed: [Errno 13] Permission denied: '/var/run/targetcli.lock'\n",
+         ()),
+        ("", "", ()),
+    ],
+)  # fmt: skip
+def test_a_version_is_what_a_tool_says_of_itself(
+    out: str, err: str, version: tuple[str, ...]
+) -> None:
+    """Said by Debian 12's lvm2, e2fsprogs, and targetcli-fb run by an ordinary user."""
+    assert questions.version("any").parse(Result((), 0, out, err)) == version

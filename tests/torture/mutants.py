@@ -1,18 +1,16 @@
 """Takes one safeguard after another out of a copy of the program, and lets the tests notice."""
 
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from tests.torture.bounds import bounded
 
 TOP = Path(__file__).parent.parent.parent
 LIST = Path(__file__).parent / "mutants.toml"
@@ -106,23 +104,13 @@ def _copied(top: Path, place: Path) -> Path:
 
 def _tested(copy: Path, words: Sequence[str]) -> tuple[int | None, str]:
     """Pytest's exit status and words, of the copy's program; None when it took too long."""
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
-    asked = (sys.executable, "-c", "import extendctl; print(extendctl.__file__)")
-    where = subprocess.run(asked, cwd=copy, env=environment, capture_output=True, check=True)
-    assert where.stdout.decode().startswith(str(copy)), "the copy's program is not the one in use"
-    with (copy / "said").open("w+") as said:  # a pipe would stay open in a frozen grandchild
-        tests = subprocess.Popen(
-            (sys.executable, *_PYTEST, *words),
-            cwd=copy, env=environment, stdout=said, stderr=said, start_new_session=True,
-        )  # fmt: skip
-        try:
-            status: int | None = tests.wait(LIMIT)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(tests.pid, signal.SIGKILL)
-            tests.wait()
+    own = {"PYTHONPATH": str(copy)}
+    with (copy / "said").open("w+") as said:
+        asked = (sys.executable, "-c", "import extendctl; print(extendctl.__file__)")
+        bounded(asked, copy, own, LIMIT, said)
+        said.seek(0)
+        assert said.read().startswith(str(copy)), "the copy's program is not the one in use"
+        status = bounded((sys.executable, *_PYTEST, *words), copy, own, LIMIT, said)
         said.seek(0)
         return status, said.read()
 

@@ -1,7 +1,5 @@
 """Runs the tests that inject faults at every moment, and counts what they injected."""
 
-import os
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -12,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from tests import ledger
 from tests.lab.tools import unusable
+from tests.torture.bounds import bounded
 
 TOP = Path(__file__).parent.parent.parent
 FAULTY = (
@@ -30,6 +29,7 @@ LONG = "pytest.mark.long"
 IN_THE_LAB = ("test_*dies*.py", "test_*faults*.py")
 NAMES = {"killed": "kill", "stopped": "freeze", "fail": "state fails"}
 """What the tests' own acts are called in the record."""
+_PYTEST = (sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "tests.torture.outcomes")
 _TOLD = (0, 1)  # pytest's exit statuses that the tests' own outcomes tell of
 
 
@@ -85,25 +85,13 @@ def _run(words: Sequence[str], seconds: float) -> Suite:
     with TemporaryDirectory() as directory:
         notes = Path(directory) / "ledger"
         began = time.monotonic()
-        status = _pytest(words, {ledger.NAME: str(notes)}, seconds)
+        status = bounded((*_PYTEST, *words), TOP, {ledger.NAME: str(notes)}, seconds)
         took = time.monotonic() - began
         found = rows(ledger.read(notes))
     if status is None:
         return Suite(found, f"ended after {took:.0f} s, before all tests had run", seconds=took)
     broken = status not in _TOLD
     return Suite(found, f"pytest ended with {status}" if broken else "", broken, took)
-
-
-def _pytest(words: Sequence[str], more: dict[str, str], seconds: float) -> int | None:
-    """Its exit status, or None when it was not done in time."""
-    command = (sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "tests.torture.outcomes")
-    try:
-        done = subprocess.run(
-            (*command, *words), cwd=TOP, env={**os.environ, **more}, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    return done.returncode
 
 
 def rows(notes: ledger.Ledger) -> list[Row]:

@@ -170,6 +170,17 @@ def test_swap_that_is_off_on_purpose_stays_off(place: Path) -> None:
     assert resting(stage).swapped == {}
 
 
+def test_swap_that_swapon_did_not_switch_on_is_not_forgotten(place: Path) -> None:
+    """Swapon exits with 0 and did nothing: 5, and resume does not take it for off on purpose."""
+    stage = begin(tower.tower("swap"), place)
+    stage.world.lie("web1", "swapon", times=1, only="deed")
+    assert stage.extend().exit_status == 5
+    assert resting(stage).swapped == {}
+    assert stage.resume().error is None
+    assert [used[0] for used in resting(stage).swapped.values()] == [20 * GIB - 4096]
+    assert stage.check().error is None
+
+
 def test_no_filesystem_leaves_swap_alone(place: Path) -> None:
     stage = begin(tower.tower("lvm", "swap"), place)
     before = dict(resting(stage).swapped)

@@ -80,7 +80,8 @@ class SwapLayer(OnHost):
             self.machine.do(phrasebook.start_swap(self.block.path, priority))
             raise
         self.machine.do(phrasebook.start_swap(self.block.path, priority))
-        self.machine.do(phrasebook.rest_swap(uuid, None))
+        if self.swap() is not None:  # else the note is all that tells it from one switched off
+            self.machine.do(phrasebook.rest_swap(uuid, None))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         uuid, label = self.names()

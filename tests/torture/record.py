@@ -107,7 +107,8 @@ state and the sending of a command, and is taken over meanwhile, sends that one 
 wakes up, as no lock reaches across a line. It names an absolute size and so repeats what was
 done; only where a third program has meanwhile extended the volume to still more would a
 partition's table, or a LUN over a file, be told less than it has, which `volume check` finds and
-`volume extend` to its size mends.
+`volume extend` to its size mends. And if the command is `swapoff`, the swap space that the other
+program has switched on again is off, and `swapon` has to be called by hand.
 
 """
 

@@ -90,7 +90,7 @@ test: packages venv lint ## install what is missing, lint, all tests but `tall`,
 
 .PHONY: tall
 tall: packages venv ## the lab's tallest stacks and their faults, as long again as the rest of the lab
-	$(PY) -m pytest tests/lab/test_tall_*.py tests/lab/test_targets.py
+	$(PY) -m pytest tests/lab/test_tall_*.py tests/lab/test_targets.py tests/lab/test_pauses.py
 
 .PHONY: torture
 torture: packages venv ## faults of every kind for MINUTES=60, into docs/reliability.md; or one case: SEED=N; LAB=no

@@ -18,6 +18,10 @@ PACKAGES := qemu-system-x86 qemu-utils mmdebstrap openssh-server openssh-client 
 # Tests without machines share the cores; those with machines need them one after the other.
 ALONGSIDE := -n auto --dist worksteal
 
+# What of the lab would make `make test` too long.
+MORE := $(addprefix tests/lab/test_,tall_stack.py targets.py pauses.py least_power.py \
+	program_dies.py discovery.py)
+
 # In CI nothing may be skipped: a test that could not run is a test that failed.
 ifeq ($(CI),true)
 export EXTENDCTL_REQUIRE_LAB := 1
@@ -86,11 +90,11 @@ lab-down: venv ## stop them
 .PHONY: test
 test: packages venv lint ## install what is missing, lint, all tests but `tall`, the lab from nothing
 	$(PY) -m pytest $(ALONGSIDE) -m 'not lab and not live'
-	$(PY) -m pytest -m 'lab or live'
+	$(PY) -m pytest -m 'lab or live' $(MORE:%=--ignore=%)
 
 .PHONY: tall
-tall: packages venv ## the lab's tallest stacks and their faults, as long again as the rest of the lab
-	$(PY) -m pytest tests/lab/test_tall_*.py tests/lab/test_targets.py tests/lab/test_pauses.py
+tall: packages venv ## more of the lab: every stack, other targets, least power, fio, kill -9; an hour
+	$(PY) -m pytest $(MORE)
 
 .PHONY: torture
 torture: packages venv ## faults of every kind for MINUTES=60, into docs/reliability.md; or one case: SEED=N; LAB=no

@@ -7,17 +7,6 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-# Of hostile input, faults and lines that break: in `make test`, or `make unit` would take minutes.
-LONG = frozenset(
-    f"test_{name}.py"
-    for name in (
-        "hostile_machines", "hostile_answers", "hostile_names", "store_races", "store_faults",
-        "state", "state_command", "create", "discovery", "extension_swap", "extension_sizes",
-        "extension_pool", "multipath", "mounts", "ssh_lines", "ssh_hosts", "outliving",
-        "config_robust", "layer_faults", "cli_output", "ssh", "store", "extension_status",
-        "extension_hosts", "scenarios",
-    )
-)  # fmt: skip
 LAB_TIMEOUT = 600  # seconds; the first test to ask for the lab pays for building it
 
 pytest_plugins = ["tests.lab.fixtures", "tests.postgres"]
@@ -44,8 +33,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else ""
         if place == "live":
             item.add_marker(pytest.mark.live)
-        elif place in LONG:
-            item.add_marker(pytest.mark.long)
         elif place == "lab":
             item.add_marker(pytest.mark.lab)
             if item.get_closest_marker("timeout") is None:

@@ -31,6 +31,8 @@ from extendctl.page import Line, Table, cell, clean, plain
 from extendctl.stack import Measured
 from tests.toys import Toy
 
+pytestmark = pytest.mark.long
+
 TOP = Path(__file__).parent.parent
 GIB = 1 << 30
 ESCAPE = "\x1b"

@@ -15,6 +15,8 @@ from extendctl.config_load import load
 from extendctl.config_schema import KEYS
 from extendctl.errors import ConfigError
 
+pytestmark = pytest.mark.long
+
 EXAMPLE = Path(__file__).parent.parent / "config.example.yaml"
 
 

@@ -25,6 +25,8 @@ from tests.world.site import (
 )
 from tests.world.state import GIB, Machine, Store
 
+pytestmark = pytest.mark.long
+
 INITIATORS = ("iqn.2026-11.com.example:web1", "iqn.2026-11.com.example:web2")
 IQN = "iqn.2003-01.org.linux-iscsi.extendctl:vol2"
 MAKES: dict[str, Callable[[], Site]] = {

@@ -34,6 +34,8 @@ from tests.world.site import (
 )
 from tests.world.state import GIB
 
+pytestmark = pytest.mark.long
+
 
 def by_host(report: Any) -> dict[str, str]:
     """Each attachment's outcome."""

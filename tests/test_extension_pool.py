@@ -14,6 +14,8 @@ from tests.world import build, changes
 from tests.world.site import Site, iscsi_ext4
 from tests.world.state import GIB
 
+pytestmark = pytest.mark.long
+
 FREE = 50 * GIB
 ROUNDS = 5
 

@@ -31,6 +31,8 @@ from tests.world.site import (
 )
 from tests.world.state import GIB, MIB, State
 
+pytestmark = pytest.mark.long
+
 
 def followed(stage: Stage, size: int) -> bool:
     """The state, the backend and every host have this size, and nothing is unfinished."""

@@ -26,6 +26,8 @@ from tests.mortal import Fate, killed, start
 from tests.world.site import iscsi_ext4, iscsi_xfs, shared
 from tests.world.state import GIB
 
+pytestmark = pytest.mark.long
+
 
 def says_no(stage: Stage, times: int = 1) -> None:
     """The backend's lvextend fails, in words of its own."""

@@ -18,6 +18,8 @@ from tests.world.state import GIB, Content, Device, State
 from tests.world.swap import PAGE
 from tests.world.world import World
 
+pytestmark = pytest.mark.long
+
 OTHER = "/srv/other"
 
 

@@ -17,6 +17,8 @@ from tests.fuzz.answers import QUESTIONS, machine
 from tests.fuzz.subjects import SUBJECTS, TOWER, text_of
 from tests.properties import examples
 
+pytestmark = pytest.mark.long
+
 SECONDS = 20.0
 """Of a processor; more than any reading of a flood may take. What is quadratic takes hours."""
 

@@ -29,6 +29,8 @@ from tests.world.site import iscsi_btrfs_thin, iscsi_ext4, iscsi_xfs
 from tests.world.state import GIB
 from tests.world.tower import tower
 
+pytestmark = pytest.mark.long
+
 HOSTILE = (
     "\x1b[5;41m\x1b]0;pwned\x07\x9b5m[bold]x[/bold][link=file:///etc/passwd]y[/link]"
     "\u202e\u200b\u2066\x7f\x08\r\n\t\udcff$(touch /tmp/pwned)`id`'\""

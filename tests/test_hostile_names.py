@@ -17,6 +17,8 @@ from extendctl.config_load import load
 from extendctl.errors import ConfigError
 from tests.properties import examples
 
+pytestmark = pytest.mark.long
+
 NAMES = [
     "", " ", "a b", "a\nb", "a\tb", "a'b", 'a"b', "-a", "--size", ".", "..", "a/b", "../a", "$(id)",
     "`id`", "a;b", "ä", "日本", "\u202ea", "a\u200bb", "\x1b[2J", "a\x7f", "a\udcffb", "[bold]a",

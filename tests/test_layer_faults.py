@@ -7,6 +7,8 @@ from extendctl.stack import ToolFailed, grow
 from tests.test_layers import EVERY, all_layers, ready, sizes
 from tests.world.site import ATTACHED
 
+pytestmark = pytest.mark.long
+
 TOOLS = {
     "lv": "lvextend",
     "file": "truncate",

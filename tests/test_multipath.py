@@ -13,6 +13,8 @@ from tests.world import build, changes
 from tests.world.state import State
 from tests.world.tower import tower
 
+pytestmark = pytest.mark.long
+
 RECORDED = Path(__file__).parent / "recorded" / "iscsiadm-nodes.txt"
 IQN = f"{build.IQN}:vol1"
 

@@ -18,6 +18,8 @@ from extendctl.ssh import SshTransport
 from extendctl.transport import Result
 from tests.sshd import Sshd, require_sshd
 
+pytestmark = pytest.mark.long
+
 TOP = Path(__file__).parent.parent
 
 TALKER = """

@@ -39,6 +39,8 @@ from tests.world.site import (
 )
 from tests.world.state import State
 
+pytestmark = pytest.mark.long
+
 Break = Callable[[State], None]
 
 # With toys ---------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from extendctl.ssh import SshTransport
 from extendctl.transport import OUTPUT_LIMIT, LineLost
 from tests.sshd import Sshd, require_sshd
 
+pytestmark = pytest.mark.long
+
 MIB = 1024 * 1024
 
 AWKWARD = [

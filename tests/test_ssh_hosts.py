@@ -19,6 +19,8 @@ from extendctl.errors import ConfigError, Refused, Unreachable
 from extendctl.ssh import SshTransport
 from tests.sshd import Sshd, keygen, require_sshd
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Sshd]:

@@ -18,6 +18,8 @@ from extendctl.ssh import SshTransport
 from extendctl.transport import LineLost
 from tests.sshd import Sshd, free_port, left_over, require_sshd
 
+pytestmark = pytest.mark.long
+
 Handler = Callable[[socket.socket], None]
 
 

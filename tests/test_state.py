@@ -30,6 +30,8 @@ from tests.postgres import Server, programs
 from tests.test_store import Lv, add, wanted
 from tests.test_store_races import PROCESSES, contend
 
+pytestmark = pytest.mark.long
+
 DATA = Path(__file__).parent / "data"
 DEAD = replace(me(), pid=2**22 + 1)
 

@@ -17,6 +17,8 @@ from tests.postgres import Server
 from tests.test_imports import imported
 from tests.test_state import DATA, contents, fill
 
+pytestmark = pytest.mark.long
+
 CONFIG = """
 state: {state}
 hosts:

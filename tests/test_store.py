@@ -28,6 +28,8 @@ from extendctl.size import GIB, Size
 from extendctl.stack import Measured, Obstacle
 from extendctl.store import Store, open_store
 
+pytestmark = pytest.mark.long
+
 MANY = 100_000
 
 

@@ -17,6 +17,8 @@ from extendctl.errors import ConfigError, ExtendctlError, Unreachable
 from extendctl.store import open_store
 from tests.test_store import add
 
+pytestmark = pytest.mark.long
+
 REPOSITORY = Path(__file__).parent.parent
 
 

@@ -22,6 +22,8 @@ from extendctl.stack import Measured
 from extendctl.store import Store, open_store
 from tests.test_store import Lv, add
 
+pytestmark = pytest.mark.long
+
 PROCESSES = 8
 FORK = multiprocessing.get_context("fork")
 Act = Callable[[Store, int], str]

@@ -72,8 +72,8 @@ lint: venv ## ruff check, ruff format --check, mypy --strict
 	$(VENV)/bin/mypy --strict
 
 .PHONY: unit
-unit: venv ## the tests that need no machines, but for the long ones, in under a minute
-	$(PY) -m pytest -q $(ALONGSIDE) -m 'not lab and not live and not long'
+unit: venv ## the tests that need no machines, but for the long and slow ones, in under a minute
+	$(PY) -m pytest -q $(ALONGSIDE) -m 'not lab and not live and not long and not slow'
 
 .PHONY: live
 live: venv ## the tests on this machine's loop devices (root)

@@ -31,7 +31,7 @@ from extendctl.page import Line, Table, cell, clean, plain
 from extendctl.stack import Measured
 from tests.toys import Toy
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 TOP = Path(__file__).parent.parent
 GIB = 1 << 30

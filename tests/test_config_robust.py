@@ -15,7 +15,7 @@ from extendctl.config_load import load
 from extendctl.config_schema import KEYS
 from extendctl.errors import ConfigError
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.yaml"
 

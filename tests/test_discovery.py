@@ -45,7 +45,7 @@ from tests.world.site import (
 )
 from tests.world.state import GIB, State
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 ON_LVM = pytest.mark.parametrize("make", [iscsi_ext4, iscsi_tgt, nvmet, local_lvm])
 SERVED = pytest.mark.parametrize("make", [iscsi_ext4, iscsi_tgt, nvmet, iscsi_fileio])

@@ -31,7 +31,7 @@ from tests.world.site import (
 )
 from tests.world.state import GIB, MIB, State
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 def followed(stage: Stage, size: int) -> bool:

@@ -13,7 +13,7 @@ from tests.world.site import ATTACHED, POINT, iscsi_ext4, shared
 from tests.world.state import Content, Device, Mount, State
 from tests.world.tower import tower
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 BOUND = "/srv/bound"
 

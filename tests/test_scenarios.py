@@ -39,7 +39,7 @@ from tests.world.site import (
 )
 from tests.world.state import State
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 Break = Callable[[State], None]
 

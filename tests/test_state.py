@@ -30,7 +30,7 @@ from tests.postgres import Server, programs
 from tests.test_store import Lv, add, wanted
 from tests.test_store_races import PROCESSES, contend
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 DATA = Path(__file__).parent / "data"
 DEAD = replace(me(), pid=2**22 + 1)

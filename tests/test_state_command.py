@@ -17,7 +17,7 @@ from tests.postgres import Server
 from tests.test_imports import imported
 from tests.test_state import DATA, contents, fill
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 CONFIG = """
 state: {state}

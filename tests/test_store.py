@@ -28,7 +28,7 @@ from extendctl.size import GIB, Size
 from extendctl.stack import Measured, Obstacle
 from extendctl.store import Store, open_store
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 MANY = 100_000
 

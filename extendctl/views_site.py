@@ -121,9 +121,18 @@ def unwell(reports: Sequence[tuple[str, ExtendctlError | None]]) -> Page:
     page: list[Line] = []
     for name, error in reports:
         if error is not None:
-            page.append(Line(f"{name}: {error.fault.code}", Tone.BAD))
+            what = _WRONG.get(error.fault.code, error.fault.code)
+            page.append(Line(f"{name}: {what}", Tone.BAD))
             page += reasons(error.faults)
     return page
+
+
+_WRONG = {
+    "host-key": "its host key is not trusted",
+    "config": "cannot be asked as it is configured",
+    "obstacle": "cannot do what it should",
+    "not-found": "has not what is configured",
+}
 
 
 def policy(report: PolicyReport) -> Page:

@@ -152,7 +152,12 @@ def test_abandoning_what_failed_adopts_what_is_there(tmp_path: Path) -> None:
     """The backend grew to 15 GiB and no further: abandon ends it there, in-use again."""
     stage = begin(shared(), tmp_path)
     says_no(stage)
-    stage.extend()
+    failed = stage.extend().error
+    assert failed is not None
+    assert failed.fault.hint == (
+        "when the cause is gone: extendctl volume resume vol1; "
+        "to give it up: extendctl operation abandon 1"
+    )
     outgrow(stage, 15 * GIB)
     ended = abandon(stage.means(), 1)
     volume = stage.volume()

@@ -130,16 +130,21 @@ def _trunk_failed(desk: Desk, plan: Plan, operation: Operation, trunk: Trail) ->
     if untouched:
         state = OperationState.ABANDONED
     else:
-        error, state = _backend_error(error, plan), OperationState.FAILED
+        error, state = _backend_error(error, plan, operation), OperationState.FAILED
     desk.means.store.close_operation(operation, state, error.as_dict())
     result = _result(desk, plan, operation, trunk, [(one, Trail()) for one in plan.branches])
     outcome = report.refused(plan.volume.name, error).outcome
     return replace(result, outcome=outcome, attachments=(), error=error)
 
 
-def _backend_error(error: ExtendctlError, plan: Plan) -> ExtendctlError:
-    """Once something was done, whatever went wrong is Incomplete and says so."""
-    hint = error.fault.hint or f"extendctl volume resume {plan.volume.name}"
+def _backend_error(error: ExtendctlError, plan: Plan, operation: Operation) -> ExtendctlError:
+    """Once something was done, whatever went wrong is Incomplete and says so.
+
+    A goal that the backend can never reach is told by the tool alone, so both ways out are named.
+    """
+    ways_out = f"when the cause is gone: extendctl volume resume {plan.volume.name}; "
+    ways_out += f"to give it up: extendctl operation abandon {operation.id}"
+    hint = error.fault.hint or ways_out
     host = plan.trunk.layers[0].host
     if isinstance(error, Unreachable):
         return OutcomeUnknown(str(error), hint=hint, host=host)

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.clock import MIB, Cost, timed
 from benchmarks.tape import Call, Recording
 from extendctl.config import Config, HostConfig
-from extendctl.host import OUTLIVING
+from extendctl.lease import OUTLIVING
 
 # A number this near to the goal, as a part of it, is a size in bytes or sectors and moves with it:
 # a volume group in the volume may leave some of it free.
@@ -144,7 +144,7 @@ def typed(words: Sequence[str]) -> Iterator[str]:
     """A command as a person types it: with sudo, and without what else the program puts around."""
     rest = list(words)
     if tuple(rest[: len(OUTLIVING)]) == OUTLIVING:
-        rest = rest[len(OUTLIVING) :]
+        rest = rest[len(OUTLIVING) + 2 :]
     if rest[:2] == ["sudo", "-n"]:
         yield "sudo"
         rest = rest[2:]

@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from extendctl import lease
 from extendctl.config import HostConfig
 from extendctl.errors import Fault, NotNow, OutcomeUnknown, Refused, Unreachable
 from extendctl.stack import ToolFailed
@@ -15,13 +17,6 @@ T = TypeVar("T")
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CHANNELS = 4  # sshd's MaxSessions is 10 and not ours alone
-OUTLIVING = ("sh", "-c", 'trap "" HUP PIPE; exec "$@"', "sh")
-"""What a deed travels in: signals that are ignored stay so in the command that takes sh's place.
-
-sshd closes both outputs of a command whose line is lost, and signal(7)'s SIGPIPE would then end it
-at its next word, in the middle of a change. The text is fixed, and runs before sudo, as the user.
-"""
-
 GRACE = 10.0  # seconds beyond the remote `timeout` before the line itself is given up
 
 
@@ -32,13 +27,17 @@ def limited(argv: Sequence[str], seconds: float) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[T]):
-    """A command that only looks, with the parser of its answer. Memoised by all but the parser."""
+    """A command that only looks, with the parser of its answer. Memoised by all but the parser.
+
+    Where it `tells_time`, its answer has the machine's clock in it as well.
+    """
 
     argv: tuple[str, ...]
     parse: Callable[[Result], T] = field(compare=False)
     root: bool = False
     stdin: bytes = b""
     accept: frozenset[int] = frozenset({0})
+    tells_time: bool = False
 
     seconds = 0.0
 
@@ -88,6 +87,7 @@ class Host:
         self._asking: dict[
             Question[Any], threading.Lock
         ] = {}  # what several threads want is asked once
+        self._clock: lease.Clock | None = None
         self._age = 0  # grows with every `forget`: an answer from before is not remembered after
 
     def __repr__(self) -> str:
@@ -127,19 +127,27 @@ class Host:
 
         Raises ToolFailed when it exits with another status than 0 (whoever grows something looks
         again before believing even that), OutcomeUnknown when the line was lost while it ran or
-        it was ended for taking too long, Unreachable when it was certainly not begun.
+        it was ended for taking too long, Unreachable when it was certainly not begun, or would
+        have begun too long after the watcher's word.
         """
+        clock, since = self._time(), lease.now()
         if self._watcher is not None:
             self._watcher.before(self.name, deed)
         self.forget()
-        result = self._deed(deed)
+        result = self._deed(deed, clock.lease(since))
         self.forget()
         self._tell(deed, result)
         return self._checked(deed, result)
 
-    def _deed(self, deed: Deed) -> Result:
+    def _time(self) -> lease.Clock:
+        """The machine's clock, which the probes have told by the way; else it is asked for."""
+        if self._clock is None:
+            self._clock = self.ask(_CLOCK)
+        return self._clock
+
+    def _deed(self, deed: Deed, until: tuple[str, str]) -> Result:
         try:
-            return self._run(deed)
+            result = self._run(deed, until)
         except LineLost as lost:
             if not lost.sent:
                 raise Unreachable(str(lost), host=self.name) from lost
@@ -149,6 +157,15 @@ class Host:
                 host=self.name,
                 hint="when the machine can be reached again, resume: it looks first",
             ) from lost
+        if lease.lapsed(result):
+            self._clock = None
+            raise Unreachable(
+                f"{self.name}: `{_shown(deed.argv)}` came too late, more than {lease.LEASE:g} s "
+                "after it was decided or after a reboot, and was not begun",
+                host=self.name,
+                hint="nothing was done by it; run the command again, it looks first",
+            )
+        return result
 
     def _tell(self, deed: Deed, result: Result | None) -> None:
         if self._watcher is not None:
@@ -169,11 +186,11 @@ class Host:
         """False when there is no way to root here: an ordinary user without `become`."""
         return self._is_root or self.config.become == "sudo"
 
-    def _run(self, command: Question[Any] | Deed) -> Result:
+    def _run(self, command: Question[Any] | Deed, until: tuple[str, str] | None = None) -> Result:
         seconds = max(self.config.command_timeout, command.seconds)
         words = self.dressed(command.argv, root=command.root, seconds=seconds)
-        if isinstance(command, Deed):
-            words = (*OUTLIVING, *words)
+        if until is not None:
+            words = lease.dressed(until, words)
         return self._line.run(words, command.stdin, seconds + GRACE)
 
     def _glance(self, question: Question[Any]) -> None:
@@ -195,13 +212,17 @@ class Host:
 
     def _put(self, question: Question[T]) -> Result:
         try:
-            return self._run(question)
+            result = self._run(question)
         except LineLost as lost:
             raise Unreachable(
                 f"{self.name} did not answer `{_shown(question.argv)}`: {lost}",
                 host=self.name,
                 hint="nothing is known about it; try again when it answers",
             ) from lost
+        if question.tells_time:
+            with suppress(ValueError):
+                self._clock = lease.clock(result)
+        return result
 
     def _parsed(self, question: Question[T], result: Result) -> T:
         if result.status not in question.accept:
@@ -242,6 +263,7 @@ class Host:
         return result
 
 
+_CLOCK = Question(("sh", "-s"), lease.clock, stdin=lease.CLOCK_SCRIPT.encode())
 _TIMED_OUT = frozenset({124, 137})  # timeout(1): it ran out; and it had to kill
 
 

@@ -7,6 +7,8 @@ from extendctl import figures
 NVMET_SCRIPT = r"""
 say() { printf '%s\t' "$@"; printf '\n'; }
 get() { value=; { IFS= read -r value < "$1"; } 2>/dev/null; }
+get /proc/sys/kernel/random/boot_id; say boot-id "$value"
+get /proc/uptime; say uptime "${value%% *}"
 for node in /sys/kernel/config/nvmet/subsystems/*/namespaces/*; do
   [ -e "$node/device_path" ] || continue
   nqn=${node%/namespaces/*}; nqn=${nqn##*/}

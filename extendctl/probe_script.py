@@ -18,6 +18,7 @@ get() { value=; { IFS= read -r value < "$1"; } 2>/dev/null; }
 get /proc/sys/kernel/osrelease; say kernel "$value"
 get /etc/machine-id; say machine-id "$value"
 get /proc/sys/kernel/random/boot_id; say boot-id "$value"
+get /proc/uptime; say uptime "${value%% *}"
 while read -r key value; do
   case $key in CapBnd:) say bounding "$value";; Uid:) say uid "${value%%	*}";; esac
 done < /proc/self/status

@@ -1,7 +1,8 @@
 """Everything that is asked of a machine as an ordinary user; see the phrasebook for the rest."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from extendctl import figures, readings, told
 from extendctl.host import Question
@@ -13,25 +14,44 @@ from extendctl.size import Size
 from extendctl.target_probe import TARGET_SCRIPT, TargetFacts, target_facts
 from extendctl.transport import Result
 
+T = TypeVar("T")
+
 
 def facts() -> Question[HostFacts]:
     """All that discovery needs, as an ordinary user."""
     return Question(
-        ("sh", "-s"), lambda result: host_facts(result.stdout), stdin=HOST_SCRIPT.encode()
+        ("sh", "-s"),
+        lambda result: host_facts(result.stdout),
+        stdin=HOST_SCRIPT.encode(),
+        tells_time=True,
     )
 
 
 def target() -> Question[TargetFacts]:
     """What LIO serves, as an ordinary user."""
     return Question(
-        ("sh", "-s"), lambda result: target_facts(result.stdout), stdin=TARGET_SCRIPT.encode()
+        ("sh", "-s"),
+        lambda result: target_facts(result.stdout),
+        stdin=TARGET_SCRIPT.encode(),
+        tells_time=True,
     )
 
 
 def namespaces() -> Question[tuple[Namespace, ...]]:
     """What the NVMe target serves, as an ordinary user."""
     return Question(
-        ("sh", "-s"), lambda result: read_namespaces(result.stdout), stdin=NVMET_SCRIPT.encode()
+        ("sh", "-s"),
+        lambda result: read_namespaces(result.stdout),
+        stdin=NVMET_SCRIPT.encode(),
+        tells_time=True,
+    )
+
+
+def _probe(script: str, parse: Callable[[str], T]) -> Question[T]:
+    """One of the fixed texts for `sh -s`; each of them tells the machine's clock as well."""
+    words = ("sh", "-s")
+    return Question(
+        words, lambda result: parse(result.stdout), stdin=script.encode(), tells_time=True
     )
 
 

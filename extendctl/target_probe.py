@@ -12,6 +12,8 @@ CONFIGFS = "/sys/kernel/config/target"
 TARGET_SCRIPT = r"""
 say() { printf '%s\t' "$@"; printf '\n'; }
 get() { value=; { IFS= read -r value < "$1"; } 2>/dev/null; }
+get /proc/sys/kernel/random/boot_id; say boot-id "$value"
+get /proc/uptime; say uptime "${value%% *}"
 root=/sys/kernel/config/target
 for store in "$root"/core/*/*; do
   [ -e "$store/wwn/vpd_unit_serial" ] || continue

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from extendctl.model import Outcome, VolumeReport
-from extendctl.owner import me
+from extendctl.owner import LAPSE, me
 from tests.extending import GOAL, MEMORY, VOLUME, Make, Rehearsal, Stage, grown, sizes, untrue
 from tests.mortal import EVERYTHING, Fate, Program, extending, killed, start, stopped
 from tests.world.site import file_loop_xfs, iscsi_ext4, iscsi_fileio, local_lvm, shared
@@ -116,7 +116,8 @@ def test_while_the_owner_lives_the_volume_is_busy(directory: Path) -> None:
 
 
 def taking_over(stage: Stage) -> VolumeReport:
-    """Take over by force, as if the owner's heart had stopped, and die."""
+    """Take over as when the owner's heart has stopped for so long that it may be done, and die."""
+    stage.world.later(LAPSE)
     operation = stage.store.open_operations()[0]
     stage.store.take_over(operation, me())
     killed()
@@ -157,9 +158,12 @@ STALE: dict[str, Make] = {
 
 
 @pytest.mark.parametrize("name", STALE)
-def test_a_last_deed_that_comes_too_late_is_found_and_mended(name: str, directory: Path) -> None:
-    """Frozen just before each deed, taken over, extended to more, and then it wakes up."""
-    rehearsal, found = Rehearsal(STALE[name], directory, shared=True), 0
+def test_a_last_deed_that_comes_too_late_is_not_done(name: str, directory: Path) -> None:
+    """Frozen just before each deed, taken over, extended to more, and then it wakes up.
+
+    `sfdisk` with the old size, or a LUN's old size, would make them smaller than they are by then.
+    """
+    rehearsal, late = Rehearsal(STALE[name], directory, shared=True), 0
     for number in range(1, 20):
         stage = rehearsal.again()
         program = start(stage, Fate(number, stopped, ("deed before",)))
@@ -167,16 +171,13 @@ def test_a_last_deed_that_comes_too_late_is_found_and_mended(name: str, director
             break
         assert start(stage, Fate(0, killed), taking_over).ended() == -signal.SIGKILL
         assert stage.extend("30G").exit_status == 0
-        best = sizes(stage.world.state)
-        deeds = len(stage.world.deeds())
+        best, deeds = sizes(stage.world.state), stage.world.deeds()
         program.thaw()
-        assert program.ended() == 5
-        assert len(stage.world.deeds()) == deeds + 1
-        found += stage.check().exit_status == 5
-        assert stage.extend("30G").exit_status == 0
-        assert sizes(stage.world.state) == best
+        assert program.ended() in {4, 5}
+        late += 1
+        assert (sizes(stage.world.state), stage.world.deeds()) == (best, deeds)
         assert stage.check().exit_status == 0
-    assert found == 1
+    assert late > 2
     stage.store.close()
 
 

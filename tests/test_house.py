@@ -22,7 +22,7 @@ STATE = (
 SSH = "ssh dial talk hostkeys identity"
 PROBES = "probe probe_script target_probe nvmet_probe"
 READINGS = "figures readings block_readings tgt_readings"
-MACHINE = f"host phrasebook questions lvm_archive {PROBES} {READINGS} ability transport {SSH}"
+MACHINE = f"host lease phrasebook questions lvm_archive {PROBES} {READINGS} ability transport {SSH}"
 
 USE = (
     "journal inventory inspection audit lookout discovery sudoers sudo_patterns"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from extendctl.errors import NotNow, OutcomeUnknown, Unreachable
-from extendctl.host import OUTLIVING, PATH, Host
+from extendctl.host import PATH, Host
+from extendctl.lease import OUTLIVING
 from extendctl.phrasebook import extend_lv, grow_ext4, logical_volumes
 from extendctl.size import GIB, MIB
 from extendctl.stack import ToolFailed, grow, walk
@@ -23,7 +24,8 @@ DRESS = ("env", "LC_ALL=C", PATH, "timeout", "-k", "5", "180")
 def say(site: Site, machine: str, *words: str, root: bool = True, stdin: bytes = b"") -> Result:
     argv = (*(("sudo", "-n") if root else ()), *DRESS, *words)
     if undress(argv).deed:
-        argv = (*OUTLIVING, *argv)
+        one = site.world.machine(machine)
+        argv = (*OUTLIVING, one.boot_id, str(int(one.uptime) + 45), *argv)
     return WorldTransport(site.world, machine).run(argv, stdin)
 
 

@@ -134,7 +134,8 @@ def mend(stage: Stage, base: State, rebooted: str | None) -> None:
 
 
 def unheard(stage: Stage, seconds: int = 90) -> None:
-    """The open operation's owner is elsewhere, and has been silent for so long."""
+    """The open operation's owner is elsewhere, and has been silent for so long, by all clocks."""
+    stage.world.later(seconds)
     _sql(
         stage,
         "UPDATE operations SET owner_machine = 'admin2:0123', "

@@ -102,13 +102,9 @@ _LIMITS = """\
 ## What this does not show
 
 The simulated machines know what their authors knew of the tools. Each layer's real tools are in
-the lab, where fewer moments are tried. A program that is frozen between its last look at the
-state and the sending of a command, and is taken over meanwhile, sends that one command when it
-wakes up, as no lock reaches across a line. It names an absolute size and so repeats what was
-done; only where a third program has meanwhile extended the volume to still more would a
-partition's table, or a LUN over a file, be told less than it has, which `volume check` finds and
-`volume extend` to its size mends. And if the command is `swapoff`, the swap space that the other
-program has switched on again is off, and `swapon` has to be called by hand.
+the lab, where fewer moments are tried. A deed carries a lease, so that who was frozen and taken
+over does nothing more; a virtual machine that is paused together with its clock lets a lease last
+that much longer ([why](decisions/0017-a-deed-has-a-lease.md)).
 
 """
 

@@ -8,7 +8,7 @@ from extendctl.records import Record
 from tests.extending import VOLUME, Sizes, Stage, measured, sizes, untrue
 from tests.world.state import State
 
-VOLATILE = {"boot_id", "saved", "resting"}
+VOLATILE = {"boot_id", "uptime", "saved", "resting"}
 """What a machine may have otherwise after another way to the same end."""
 
 

@@ -88,6 +88,7 @@ def reboot(state: State, machine: str) -> None:
     """It has started anew: every size is read again from what is beneath, and /run is empty."""
     one = state.machines[machine]
     one.boot_id = f"{one.boot_id[:-12]}{int(one.boot_id[-12:], 16) + 0x1000:012x}"
+    one.uptime = 30.0
     one.resting = {}
     for name, device in one.devices.items():
         if device.lun is not None:

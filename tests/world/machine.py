@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from extendctl.host import OUTLIVING
+from extendctl.lease import OUTLIVING, TOO_LATE
 from tests.world import (
     crypt,
     files,
@@ -23,7 +23,7 @@ from tests.world import (
     volume_group,
 )
 from tests.world.answer import Answer, Call, Tool, said
-from tests.world.state import State
+from tests.world.state import Machine, State
 
 TOOLS: dict[str, Tool] = {
     **lvm.TOOLS,
@@ -63,6 +63,7 @@ class Undressed:
     limit: float | None = None
     clean: bool = False
     outlives: bool = False  # the line's end
+    lease: tuple[str, ...] = ()  # the boot that it is for, and the second before which it begins
 
     @property
     def tool(self) -> str:
@@ -84,7 +85,8 @@ def undress(argv: Sequence[str]) -> Undressed:
     found, rest = Undressed(()), list(argv)
     while rest:
         if tuple(rest[: len(OUTLIVING)]) == OUTLIVING:
-            found, rest = replace(found, outlives=True), rest[len(OUTLIVING) :]
+            lease, rest = tuple(rest[len(OUTLIVING) :][:2]), rest[len(OUTLIVING) + 2 :]
+            found = replace(found, outlives=True, lease=lease)
         elif rest[:2] == ["sudo", "-n"]:
             asks = rest[2:3] == ["-l"]
             found = replace(found, sudo=True, asks_sudo=found.asks_sudo or asks)
@@ -110,6 +112,8 @@ def run(state: State, name: str, user: str, argv: Sequence[str], stdin: bytes) -
     assert bare.limit is not None, f"no time limit around {bare.argv!r}: {argv!r}"
     assert bare.outlives == bare.deed, f"deeds, and no questions, outlive their line: {argv!r}"
     machine = state.machines[name]
+    if late(machine, bare):
+        return Answer(TOO_LATE, "", said("extendctl: too late"))
     missing = _missing(machine.tools, argv, bare)
     if missing is not None:
         return missing
@@ -119,6 +123,14 @@ def run(state: State, name: str, user: str, argv: Sequence[str], stdin: bytes) -
             return refused
     call = Call(state, name, user, user == "root" or bare.sudo, bare.argv, stdin)
     return _act(call)
+
+
+def late(machine: Machine, bare: Undressed) -> bool:
+    """True for a deed that the text around it does not begin: for another boot, or too late."""
+    if not bare.lease:
+        return False
+    boot, until = bare.lease
+    return boot != machine.boot_id or int(machine.uptime) >= int(until)
 
 
 def _missing(tools: Sequence[str], argv: Sequence[str], bare: Undressed) -> Answer | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from extendctl.lease import CLOCK_SCRIPT
 from extendctl.nvmet_probe import NVMET_SCRIPT
 from extendctl.probe_script import HOST_SCRIPT, TOOLS
 from extendctl.target_probe import TARGET_SCRIPT
@@ -13,16 +14,23 @@ from tests.world.sysfs import attributes
 
 
 def shell(call: Call) -> Answer:
-    """`sh -s` with one of the two scripts as its standard input."""
+    """`sh -s` with one of the probes as its standard input."""
     script = call.stdin.decode()
     if call.argv == ("sh", "-s") and script == HOST_SCRIPT:
         return Answer(0, "".join(_host(call)))
     if call.argv == ("sh", "-s") and script == TARGET_SCRIPT:
         return Answer(0, "".join(_target(call.machine)))
     if call.argv == ("sh", "-s") and script == NVMET_SCRIPT:
-        rows = (*nvme.probed_namespaces(call.machine), ("end",))
+        rows = (*_clock(call.machine), *nvme.probed_namespaces(call.machine), ("end",))
         return Answer(0, "".join(_say(*row) for row in rows))
+    if call.argv == ("sh", "-s") and script == CLOCK_SCRIPT:
+        return Answer(0, "".join(_say(*row) for row in (*_clock(call.machine), ("end",))))
     raise AssertionError(f"a script that is no probe on {call.name}: {script[:200]!r}")
+
+
+def _clock(machine: Machine) -> Iterator[tuple[str, str]]:
+    yield "boot-id", machine.boot_id
+    yield "uptime", f"{machine.uptime:.2f}"
 
 
 def _say(*words: str) -> str:
@@ -33,7 +41,7 @@ def _host(call: Call) -> Iterator[str]:
     machine = call.machine
     yield _say("kernel", machine.kernel)
     yield _say("machine-id", machine.machine_id)
-    yield _say("boot-id", machine.boot_id)
+    yield from (_say(*row) for row in _clock(machine))
     yield _say("uid", "0" if call.root else "1000")
     yield _say("bounding", f"{machine.bounding:016x}")
     yield _say("available", str(machine.available // 1024))
@@ -118,6 +126,7 @@ def _mangled(text: str) -> str:
 
 
 def _target(machine: Machine) -> Iterator[str]:
+    yield from (_say(*row) for row in _clock(machine))
     for id_, store in sorted(machine.stores.items()):
         yield _say("serial", id_, f"T10 VPD Unit Serial Number: {store.serial}")
         yield _say("udev_path", id_, store.path)

@@ -195,6 +195,7 @@ class Machine(Thing):
 
     machine_id: str
     boot_id: str
+    uptime: float = 86400.5  # seconds
     kernel: str = "6.1.0-38-amd64"
     bounding: int = 0x1FFFFFFFFFF
     tools: list[str]

@@ -10,7 +10,7 @@ from extendctl.config import HostConfig
 from extendctl.transport import Result
 from tests.world import faults
 from tests.world.answer import Answer
-from tests.world.machine import Undressed, run, undress
+from tests.world.machine import Undressed, late, run, undress
 from tests.world.state import Entry, Fault, Machine, State
 
 Change = Callable[[State], None]
@@ -206,6 +206,12 @@ class World:
         with self.change() as state:
             state.down.pop(machine, None)
 
+    def later(self, seconds: float) -> None:
+        """So much time goes by on all machines; by itself it stands still."""
+        with self.change() as state:
+            for one in state.machines.values():
+                one.uptime += seconds
+
     def heal(self) -> None:
         """No more faults, and all machines are up."""
         with self.change() as state:
@@ -237,7 +243,7 @@ class World:
                 if verdict.acts:
                     answer = run(state, machine, user, argv, stdin)
                 answer = verdict.answer or answer
-                if verdict.lost != "unsent":
+                if verdict.lost != "unsent" and not late(state.machines[machine], bare):
                     state.log.append(_entry(machine, user, bare, stdin, answer, verdict))
         if down is not None:
             raise faults.unreachable(machine, down)

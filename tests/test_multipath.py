@@ -68,8 +68,13 @@ def test_a_no_of_multipathd_is_told_and_made_up_for(status: int, words: str, sta
     healed(stage)
 
 
-def test_a_timeout_is_asked_again(stage: Stage) -> None:
-    stage.world.lie("web1", "multipathd", status=0, out="timeout\n", only="deed", times=1)
+BUSY = [(0, "timeout"), (1, "timeout"), (1, "fail"), (0, "fail"), (1, "map or partition in use")]
+
+
+@pytest.mark.parametrize(("status", "words"), BUSY)
+def test_a_multipathd_that_is_busy_is_asked_again(status: int, words: str, stage: Stage) -> None:
+    """After a reconfigure it says `fail` until udev has told of the map."""
+    stage.world.lie("web1", "multipathd", status=status, out=f"{words}\n", only="deed", times=1)
     assert stage.extend().error is None
     deeds = [argv for argv in stage.world.deeds("web1") if argv[0] == "multipathd"]
     assert deeds == [("multipathd", "resize", "map", "mpatha")] * 2

@@ -10,7 +10,14 @@ from extendctl.errors import Refused
 from extendctl.size import Size
 from extendctl.stack import Obstacle, ToolFailed
 
-_TRIES = 3  # "timeout" is an answer that a second question may change
+_BUSY = ("timeout", "fail", "map or partition in use")
+"""What multipathd says, too, while it is at work itself: a second question may be answered.
+
+After a reconfigure it waits for udev to tell of each map, and until then says no more than `fail`
+("device not fully created, failing resize", cli_resize in multipathd/cli_handlers.c); from 0.9.8
+on it has more words (its NEWS.md).
+"""
+_TRIES = 3
 _PAUSE = 2.0  # seconds between them
 _WELL = (("active", "ready"), ("active", "ghost"))
 
@@ -53,7 +60,7 @@ class MultipathLayer(OnHost):
             try:
                 self.machine.do(phrasebook.resize_map(self.map))
             except ToolFailed as failure:
-                if "timeout" not in str(failure) or not left:
+                if not str(failure).endswith(tuple(f": {word}" for word in _BUSY)) or not left:
                     raise
                 time.sleep(_PAUSE)
             else:

@@ -299,6 +299,11 @@ def tell_partition(disk: str, number: int) -> Deed:
     return Deed(("partx", "--update", "--nr", str(int(number)), _node(disk)))
 
 
+def drop_cache(disk: str) -> Deed:
+    """Let the kernel forget what it has read of a device (BLKFLSBUF): another host has written."""
+    return Deed(("blockdev", "--flushbufs", _node(disk)))
+
+
 def settle() -> Deed:
     """Wait for udev, whose kpartx rule grows the partitions of a multipath map."""
     return Deed(("udevadm", "settle", "--timeout=30"))

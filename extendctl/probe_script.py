@@ -5,10 +5,10 @@ of forty. Values come back one to a line as `key<TAB>...`.
 """
 
 TOOLS = (
-    "blkid", "btrfs", "cryptsetup", "dumpe2fs", "e2fsck", "iscsiadm", "kpartx", "losetup",
-    "lvcreate", "lvextend", "lvs", "mkdir", "mkswap", "multipathd", "nvme", "partx", "pvresize",
-    "resize2fs", "sfdisk", "stat", "sudo", "swapoff", "swapon", "targetcli", "tee", "tgtadm",
-    "timeout", "truncate", "udevadm", "xfs_growfs", "xfs_spaceman",
+    "blkid", "blockdev", "btrfs", "cryptsetup", "dumpe2fs", "e2fsck", "iscsiadm", "kpartx",
+    "losetup", "lvcreate", "lvextend", "lvs", "mkdir", "mkswap", "multipathd", "nvme", "partx",
+    "pvresize", "resize2fs", "sfdisk", "stat", "sudo", "swapoff", "swapon", "targetcli", "tee",
+    "tgtadm", "timeout", "truncate", "udevadm", "xfs_growfs", "xfs_spaceman",
 )  # fmt: skip
 
 HOST_SCRIPT = (

@@ -79,6 +79,15 @@ class Pooled(Protocol):
         ...
 
 
+@runtime_checkable
+class Viewed(Protocol):
+    """A layer of which each host's kernel has a view of its own: a partition, a mapping."""
+
+    def view(self) -> Layer:
+        """What is left to do on a host when another one has grown the content."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """What stands on the stack and is left as it is, with the reason."""
@@ -95,13 +104,22 @@ DEVICES = frozenset({"path", "nvme", "multipath", "loop"})
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A run of layers, lowest first, and what is left alone above them."""
+    """A run of layers, lowest first, and what is left alone above them.
+
+    `views` stand on the devices in place of content that another host grows: this one reads again.
+    """
 
     layers: tuple[Layer, ...]
     skipped: tuple[Skipped, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
     device: str | None = None
     mountpoint: str | None = None
+    views: tuple[Layer, ...] = ()
+
+    @property
+    def every(self) -> tuple[Layer, ...]:
+        """All layers that this host measures and grows, lowest first."""
+        return (*self.layers, *self.views)
 
     @property
     def devices(self) -> tuple[Layer, ...]:

@@ -173,6 +173,7 @@ def _partition(_: HostConfig) -> Phrases:
     yield phrasebook.partition_table(any_.DEVICE)
     yield phrasebook.write_partition(any_.DEVICE, any_.NUMBER, any_.SIZE)
     yield phrasebook.tell_partition(any_.DEVICE, any_.NUMBER)
+    yield phrasebook.drop_cache(any_.DEVICE)
     yield phrasebook.settle()
     yield phrasebook.remap_partitions(any_.DEVICE, any_.DELIMITER)
 

@@ -66,6 +66,7 @@ SAID: dict[str, Sequence[Words]] = {
     "resize_map": (("mpatha",), ("360014051f2e3d4c",)),
     "write_partition": (("/dev/sdb", 1, 2048), ("/dev/mapper/mpatha", 128, 1 << 40)),
     "tell_partition": (("/dev/sdb", 1), ("/dev/nvme0n1", 12)),
+    "drop_cache": _DEVICES,
     "settle": ((),),
     "remap_partitions": tuple(("/dev/mapper/mpatha", one) for one in ("-part", "_part", "p", "")),
     "resize_luks": (("tallcrypt", None), ("tallcrypt", KEY)),

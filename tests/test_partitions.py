@@ -34,6 +34,7 @@ def large(stage: Stage, size: int) -> None:
         table = state.contents["silo/vg0/vol1"].table
         table[0][2] = min(size // 512, SECTORS) - table[0][1]
         web1.devices["sdb1"].size = table[0][2] * 512
+        web1.devices["sdb"].cached = None
         fs = state.contents["web1/sdb1"]
         fs.blocks = table[0][2] // 8
     stage.store.set_size("vol1", size)

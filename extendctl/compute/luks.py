@@ -66,6 +66,10 @@ class LuksLayer(OnHost):
             return [*found, self._foreign(status)]
         return [*found, *(self._key() if status.needs_key else ())]
 
+    def view(self) -> "LuksLayer":
+        """A mapping is its host's own, whoever grew what it is on."""
+        return self
+
     def _foreign(self, status: CryptMapping) -> Obstacle:
         """A mapping of another type; without its header cryptsetup says `type: n/a`."""
         if self.uuid.startswith("CRYPT-LUKS"):

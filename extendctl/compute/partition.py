@@ -83,6 +83,10 @@ class PartitionLayer(OnHost):
         sectors = to // table.sector
         if line.size < sectors:
             self.machine.do(phrasebook.write_partition(self.disk.path, self.number, sectors))
+        self.tell(to)
+
+    def tell(self, to: Size) -> None:
+        """Let the kernel, or the mapping on a multipath map, take its size from the table."""
         if not self.part.dm_uuid:
             self.machine.do(phrasebook.tell_partition(self.disk.path, self.number))
             return
@@ -111,13 +115,41 @@ class PartitionLayer(OnHost):
             found.append(self.no(message, "convert it to GPT first"))
         return found
 
+    def view(self) -> "PartitionView":
+        """The same partition, when another host writes the table."""
+        return PartitionView(
+            self.machine, self.anchor, self.disk, self.part, self.number, self.proof
+        )
+
     def _deeds(self, sectors: int) -> Iterator[Deed]:
         yield phrasebook.write_partition(self.disk.path, self.number, sectors)
+        yield from self._telling()
+
+    def _telling(self) -> Iterator[Deed]:
         if self.part.dm_uuid:
             yield phrasebook.settle()
             yield phrasebook.remap_partitions(self.disk.path, _delimiter(self))
         else:
             yield phrasebook.tell_partition(self.disk.path, self.number)
+
+
+@dataclass(frozen=True)
+class PartitionView(PartitionLayer):
+    """A partition as this host's kernel has it, while another host writes the table.
+
+    What this host has read of the table before stays in its page cache for as long as anybody has
+    the disk open, and a mapping on a multipath map always has: it is dropped first.
+    """
+
+    def grow(self, to: Size) -> None:
+        """Let the kernel read the table again; writing it is the other host's."""
+        self.machine.do(phrasebook.drop_cache(self.disk.path))
+        self.tell(to)
+
+    def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        """What keeps this host from reading; what is wrong with the table, the other one says."""
+        deeds = (phrasebook.drop_cache(self.disk.path), *self._telling())
+        return [one for deed in deeds for one in self.hindered(deed)]
 
 
 def _number(node: str) -> int:

@@ -1,11 +1,12 @@
 """Carry a plan out: open the operation, grow the trunk, let the hosts follow, and close it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from extendctl.errors import (
     BackendFailed,
     ExtendctlError,
+    HostFailed,
     Incomplete,
     Interrupted,
     OutcomeUnknown,
@@ -27,7 +28,7 @@ from extendctl.model import (
 )
 from extendctl.owner import Heartbeat, me
 from extendctl.size import Size
-from extendctl.stack import Pooled, grow
+from extendctl.stack import Layer, Pooled, grow
 
 
 def open_new(means: Means, plan: Plan, dead: Operation | None) -> Operation:
@@ -100,27 +101,70 @@ def _walked(desk: Desk, plan: Plan, operation: Operation) -> VolumeReport:
 def _branches(
     desk: Desk, plan: Plan, below: Size, operation: Operation
 ) -> list[tuple[Branch, Trail]]:
-    """Each host's devices first; when all hosts have them, the content on those that hold it."""
+    """Each host's devices; when all hosts have them, the content; then the others read again."""
 
-    def devices(branch: Branch) -> Trail:
+    def devices(branch: Branch, _: Trail) -> Trail:
         if branch.stack is None:
             return Trail(error=branch.error)
         desk.machine(branch.attachment.host).forget()
-        trail = follow(branch.stack.devices, below, grow, desk.journal, operation.targets)
+        trail = climb(branch.stack.devices, below)
         return trail if branch.stack.devices else Trail(device=below)
 
-    def content(end: tuple[Branch, Trail]) -> Trail:
-        branch, trail = end
+    def content(branch: Branch, trail: Trail) -> Trail:
         layers = () if branch.stack is None else branch.stack.content
-        if trail.error is not None:
-            return trail.then(Trail(not_reached(layers)))
-        top = below if trail.top is None else trail.top
-        return trail.then(follow(layers, top, grow, desk.journal, operation.targets))
+        return _above(trail, layers, below, climb)
 
-    firsts = side_by_side(devices, plan.branches, patient=True)
-    pairs = list(zip(plan.branches, firsts, strict=True))
-    ends = side_by_side(content, pairs, patient=True)
-    return list(zip(plan.branches, ends, strict=True))
+    def views(branch: Branch, trail: Trail) -> Trail:
+        layers = () if branch.stack is None else branch.stack.views
+        if layers and trail.error is None and stuck is not None:
+            return trail.then(Trail(not_reached(layers), _unread(branch, stuck)))
+        return _above(trail, layers, below, climb)
+
+    def climb(layers: Sequence[Layer], room: Size) -> Trail:
+        return follow(layers, room, grow, desk.journal, operation.targets)
+
+    ends = _phase(devices, [(one, Trail()) for one in plan.branches])
+    ends = _phase(content, ends)
+    stuck = _stuck(ends)
+    return _phase(views, ends)
+
+
+def _phase(
+    work: Callable[[Branch, Trail], Trail], ends: Sequence[tuple[Branch, Trail]]
+) -> list[tuple[Branch, Trail]]:
+    """One phase on all hosts side by side; it has ended when it has ended on each."""
+    trails = side_by_side(lambda end: work(*end), ends, patient=True)
+    return [(branch, trail) for (branch, _), trail in zip(ends, trails, strict=True)]
+
+
+def _above(
+    trail: Trail,
+    layers: Sequence[Layer],
+    below: Size,
+    climb: Callable[[Sequence[Layer], Size], Trail],
+) -> Trail:
+    """The trail with what comes of the layers above it, if it came to a good end."""
+    if trail.error is not None:
+        return trail.then(Trail(not_reached(layers)))
+    return trail.then(climb(layers, below if trail.top is None else trail.top))
+
+
+def _stuck(ends: Sequence[tuple[Branch, Trail]]) -> str | None:
+    """The host that holds the content, where it has not been grown to its end."""
+    for branch, trail in ends:
+        if branch.stack is not None and branch.stack.content and trail.error is not None:
+            return branch.attachment.host
+    return None
+
+
+def _unread(branch: Branch, elsewhere: str) -> HostFailed | None:
+    """A host that has nothing new to read yet lags only if it will have."""
+    views = () if branch.stack is None else branch.stack.views
+    keys = {one.key for one in views}
+    if not any(one.key in keys and one.outcome == "planned" for one in branch.trail.lines):
+        return None
+    message = f"{views[0].name} on {branch.attachment.host} waits for {elsewhere}, which has not "
+    return HostFailed(message + "finished", host=branch.attachment.host)
 
 
 def _trunk_failed(desk: Desk, plan: Plan, operation: Operation, trunk: Trail) -> VolumeReport:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 
 from extendctl import compute, questions
 from extendctl.errors import ExtendctlError, Fault, Refused
@@ -13,7 +14,7 @@ from extendctl.journal import Trail, follow
 from extendctl.model import Attachment, Volume
 from extendctl.policy import decide
 from extendctl.size import Size, SizeRequest
-from extendctl.stack import Layer, Skipped, Stack, Trunk, forecast, pauses
+from extendctl.stack import Layer, Skipped, Stack, Trunk, Viewed, forecast, pauses
 
 
 def make(desk: Desk, volume: Volume, wish: Wish) -> Plan:
@@ -112,7 +113,8 @@ def _stacks(desk: Desk, volume: Volume, trunk: Trunk, wish: Wish) -> list[Branch
         found = attempt(lambda: _stack(desk, volume, trunk, attachment, wish))
         if isinstance(found, ExtendctlError):
             return Branch(attachment, error=found)
-        _glance(found.layers, wish.goal)
+        more = views_of(found) if len(volume.attachments) > 1 else ()
+        _glance((*found.layers, *more), wish.goal)
         return Branch(attachment, found)
 
     found = side_by_side(look, [None, *volume.attachments])
@@ -122,15 +124,22 @@ def _stacks(desk: Desk, volume: Volume, trunk: Trunk, wish: Wish) -> list[Branch
 def elect(branches: list[Branch]) -> list[Branch]:
     """Leave the content to one host: the one that has it in use, where several could grow it.
 
-    Two hosts that have a filesystem mounted, or swap on it, are both left as they are found: that
-    is a danger which must be seen, not an election.
+    The others read again what it has written. Two hosts that have a filesystem mounted, or swap on
+    it, are both left as they are found: that is a danger which must be seen, not an election. And
+    while a host is silent, which may have it in use, nobody grows what is not in use elsewhere.
     """
     holders = [one for one in branches if one.stack is not None and one.stack.content]
     mounted = [one for one in holders if one.stack is not None and _used(one.stack)]
+    silent = [one.attachment.host for one in branches if one.stack is None]
+    if silent and holders and not mounted:
+        reason = f"{silent[0]} did not answer, and may have it in use"
+        return [_yielding(one, reason) if one in holders else one for one in branches]
     if len(holders) < 2 or len(mounted) > 1:
         return branches
     elected = (mounted or holders)[0]
-    return [_yielding(one, elected) if one in holders else one for one in branches]
+    reason = f"it is grown on {elected.attachment.host}"
+    yielding = [one for one in holders if one is not elected]
+    return [_yielding(one, reason, reads=True) if one in yielding else one for one in branches]
 
 
 def _used(stack: Stack) -> bool:
@@ -140,15 +149,29 @@ def _used(stack: Stack) -> bool:
     )
 
 
-def _yielding(branch: Branch, elected: Branch) -> Branch:
-    if branch is elected or branch.stack is None:
+def _yielding(branch: Branch, reason: str, *, reads: bool = False) -> Branch:
+    """A host that leaves the content alone; with `reads`, its kernel follows what another grows."""
+    stack = branch.stack
+    if stack is None:
         return branch
-    reason = f"it is grown on {elected.attachment.host}"
-    marks = [Skipped(one.host, one.kind, one.name, reason) for one in branch.stack.content]
-    stack = replace(
-        branch.stack, layers=branch.stack.devices, skipped=(*branch.stack.skipped, *marks)
-    )
-    return replace(branch, stack=stack)
+    views = views_of(stack) if reads else ()
+    left = stack.content[len(views) :]
+    marks = [Skipped(one.host, one.kind, one.name, reason + _refresh(one)) for one in left]
+    skipped = (*stack.skipped, *marks)
+    return replace(branch, stack=replace(stack, layers=stack.devices, views=views, skipped=skipped))
+
+
+def _refresh(layer: Layer) -> str:
+    """What a host has to do before it uses a logical volume that another one has grown."""
+    if layer.kind != "guest-lv":
+        return ""
+    return f"; if it is active here, use it after `lvchange --refresh {layer.name}` only"
+
+
+def views_of(stack: Stack) -> tuple[Layer, ...]:
+    """What this host's kernel would read again, from the lowest content up to what has no view."""
+    seen = takewhile(lambda one: isinstance(one, Viewed), stack.content)
+    return tuple(one.view() for one in seen if isinstance(one, Viewed))
 
 
 def _stack(desk: Desk, volume: Volume, trunk: Trunk, attachment: Attachment, wish: Wish) -> Stack:
@@ -171,7 +194,7 @@ def _glance(layers: Iterable[Layer], goal: Size) -> None:
 def _foretell(branch: Branch, below: Size, floors: Mapping[str, Size]) -> Branch:
     if branch.stack is None:
         return branch
-    trail = follow(branch.stack.layers, below, forecast, targets=floors)
+    trail = follow(branch.stack.every, below, forecast, targets=floors)
     if not branch.stack.devices:
         trail.device = below  # the backend's own device is the one that this host uses
     return replace(branch, trail=trail, error=trail.error)

@@ -85,7 +85,7 @@ def faults(desk: Desk, plan: Plan) -> Iterator[Fault]:
     for branch in plan.branches:
         if branch.error is None and branch.stack is not None:
             yield from branch.stack.obstacles
-            yield from _obstacles(branch.stack.layers, branch.trail)
+            yield from _obstacles(branch.stack.every, branch.trail)
         elif branch.error is not None and not (plan.wish.allow_lagging and branch.unreachable):
             yield from branch.error.faults
 

@@ -91,6 +91,7 @@ def reboot(state: State, machine: str) -> None:
     one.uptime = 30.0
     one.resting = {}
     for name, device in one.devices.items():
+        device.cached = None
         if device.lun is not None:
             device.size = capacity(state, device.lun) or device.size
         elif device.file is not None:

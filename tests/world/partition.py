@@ -29,16 +29,36 @@ def table(call: Call, path: str) -> tuple[str, Content] | None:
     return (name, content) if found and name and content else None
 
 
+def rows(call: Call, name: str, content: Content) -> list[list[int]]:
+    """The table as this machine reads it: from its page cache, while somebody has the disk open.
+
+    The last to close a block device drops what was read of it (block/bdev.c, blkdev_put_whole).
+    """
+    device = call.machine.devices[name]
+    if not _open(call, name):
+        return content.table
+    device.cached = device.cached or [list(row) for row in content.table]
+    return device.cached
+
+
+def _open(call: Call, disk: str) -> bool:
+    devices = call.machine.devices
+    on_disk = {disk, *(name for name, one in devices.items() if one.parent == disk)}
+    mounted = {mount.device for mount in call.machine.mounts} | set(call.machine.swapped)
+    held = {slave for one in devices.values() for slave in one.slaves}
+    return bool(on_disk & (mounted | held))
+
+
 def _show(call: Call, path: str) -> Answer:
     found = table(call, path)
     if found is None:
         words = f"sfdisk: {path}: does not contain a recognized partition table"
         return Answer(1, "", said(words))
-    rows = [
+    parts = [
         {"node": f"{path}-part{number}", "start": start, "size": size}
-        for number, start, size in found[1].table
+        for number, start, size in rows(call, *found)
     ]
-    body = {"label": found[1].type, "device": path, "sectorsize": 512, "partitions": rows}
+    body = {"label": found[1].type, "device": path, "sectorsize": 512, "partitions": parts}
     return Answer(0, json.dumps({"partitiontable": body}))
 
 
@@ -53,6 +73,7 @@ def _write(call: Call, path: str, number: int, sectors: int) -> Answer:
     if row[1] + sectors > min([end, *behind]):
         return Answer(1, "", said("Failed to add #1 partition: Numerical result out of range"))
     row[2] = sectors
+    call.machine.devices[name].cached = None
     return Answer(0, said("The partition table has been altered."))
 
 
@@ -64,6 +85,20 @@ def partx(call: Call) -> Answer:
             if found is not None:
                 _take_over(call, found[0], found[1], int(number))
             return Answer(0 if found else 1)
+    raise call.unknown()
+
+
+def blockdev(call: Call) -> Answer:
+    """`blockdev --flushbufs DISK`: what was read of it before is forgotten."""
+    match call.argv[1:]:
+        case ("--flushbufs", path):
+            disk = call.machine.device_at(path)
+            if disk is None:
+                return Answer(
+                    1, "", said(f"blockdev: cannot open {path}: No such file or directory")
+                )
+            call.machine.devices[disk].cached = None
+            return Answer()
     raise call.unknown()
 
 
@@ -79,12 +114,12 @@ def _remap(call: Call, disk: str) -> None:
     content = call.state.content(call.name, disk)
     if content is None:
         return
-    for number, _, _ in content.table:
+    for number, _, _ in rows(call, disk, content):
         _take_over(call, disk, content, number)
 
 
 def _take_over(call: Call, disk: str, content: Content, number: int) -> None:
-    size = next(size for one, _, size in content.table if one == number)
+    size = next(size for one, _, size in rows(call, disk, content) if one == number)
     for device in call.machine.devices.values():
         kernel = device.parent == disk and device.partition == number
         mapped = disk in device.slaves and (device.dm_uuid or "").startswith(f"part{number}-")
@@ -112,6 +147,7 @@ def kpartx(call: Call) -> Answer:
 TOOLS = {
     "sfdisk": Tool(sfdisk, deed=True, version=said("sfdisk " + UTIL_LINUX)),
     "partx": Tool(partx, deed=True, version=said("partx " + UTIL_LINUX)),
+    "blockdev": Tool(blockdev, deed=True, version=said("blockdev " + UTIL_LINUX)),
     "udevadm": Tool(settle, deed=True, version="252\n"),
     "kpartx": Tool(kpartx, deed=True),
 }

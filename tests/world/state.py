@@ -37,6 +37,7 @@ class Device(Thing):
     sizelimit: int = 0
     offset: int = 0
     content: str | None = None
+    cached: list[list[int]] | None = None  # the table, as it was read while somebody has it open
 
 
 class Content(Thing):

@@ -168,7 +168,7 @@ def checked(reports: Sequence[VolumeReport]) -> Page:
         page += _notices(report)
         if report.error is None:
             page.append(Line(f"{report.volume}: {human(report.size)}, well", Tone.GOOD))
-    return page or [Line("no volumes")]
+    return page if reports else [Line("no volumes")]
 
 
 def findings(reports: Iterable[VolumeReport]) -> Page:

@@ -7,7 +7,7 @@ import pytest
 
 from extendctl.model import LayerOutcome, Outcome
 from tests.extending import SITES, Rehearsal, Stage, begin, code, codes, outgrow, untrue
-from tests.mortal import Fate, killed, start
+from tests.mortal import Fate, killed, start, stopped
 from tests.world import changes
 from tests.world.site import iscsi_ext4, shared
 from tests.world.state import GIB
@@ -72,6 +72,38 @@ def test_what_is_unfinished_is_to_be_resumed(tmp_path: Path) -> None:
     assert found.error is not None
     assert "extendctl volume resume vol1" in {fault.hint for fault in found.error.faults}
     assert stage.resume().exit_status == 0
+    assert stage.check().exit_status == 0
+
+
+def test_a_program_that_died_before_its_first_deed_is_found(tmp_path: Path) -> None:
+    """All layers are as they were, and the volume is `extending` until somebody resumes it."""
+    stage = Rehearsal(iscsi_ext4, tmp_path, shared=True).again()
+    start(stage, Fate(1, killed, ("deed before",))).ended()
+    found = stage.check()
+    assert (found.status, found.exit_status) == ("extending", 5)
+    assert "operation 1 was left open by its program" in str(found.error)
+    assert stage.resume().exit_status == 0
+    assert stage.check().exit_status == 0
+
+
+def test_an_extension_that_failed_is_found(tmp_path: Path) -> None:
+    stage = begin(iscsi_ext4(), tmp_path)
+    stage.world.lie("silo", "lvextend", status=5, err="  Insufficient free space", only="deed")
+    assert stage.extend().exit_status == 5
+    found = stage.check()
+    assert (found.status, found.exit_status) == ("error_extending", 5)
+    assert "operation 1 has failed" in str(found.error)
+
+
+def test_a_volume_that_is_being_worked_on_is_not_now(tmp_path: Path) -> None:
+    """Half of it has grown; that is no drift."""
+    stage = Rehearsal(iscsi_ext4, tmp_path, shared=True).again()
+    program = start(stage, Fate(1, stopped, ("deed after",)))
+    assert program.frozen()
+    found = stage.check()
+    assert (found.outcome, found.exit_status, code(found)) == (Outcome.NOT_NOW, 4, "busy")
+    program.thaw()
+    assert program.ended() == 0
     assert stage.check().exit_status == 0
 
 

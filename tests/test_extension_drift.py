@@ -9,7 +9,7 @@ import pytest
 from extendctl.model import Outcome
 from tests.extending import begin, codes, outgrow, untouched
 from tests.world import build, changes
-from tests.world.site import POINT, Site, iscsi_ext4, iscsi_fileio, iscsi_tgt, nvmet
+from tests.world.site import POINT, Site, iscsi_ext4, iscsi_fileio, iscsi_tgt, local_lvm, nvmet
 from tests.world.state import GIB, State
 
 Change = Callable[[State], None]
@@ -103,6 +103,47 @@ def test_a_target_of_another_kind_that_is_gone_is_named(
     report = stage.extend()
     assert (report.exit_status, stage.world.deeds()) == (3, [])
     assert "no target serves it" in told(report)
+
+
+def smaller(state: State, size: int = 5 * GIB) -> None:
+    """Lvreduce, under all that stands on it."""
+    silo = state.machines["silo"]
+    volume = silo.groups["vg0"].volumes["vol1"]
+    volume.size = silo.devices[volume.device or ""].size = size
+
+
+@pytest.mark.parametrize("size", ["20G", "10G", "+5G"])
+def test_a_backend_that_has_become_smaller_is_not_grown_over(size: str, tmp_path: Path) -> None:
+    """What stood on its end is gone; growing it again would hide that until somebody reads it."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    with stage.change() as state:
+        smaller(state)
+    for report in (stage.extend(size, dry_run=True), stage.extend(size)):
+        assert (report.outcome, report.exit_status) == (Outcome.REFUSED, 3)
+        assert f"was 10 GiB ({10 * GIB} bytes): somebody has made it smaller" in told(report)
+        assert report.error is not None
+        assert "import it again" in report.error.fault.hint
+    assert untouched(stage)
+    checked = stage.check()
+    assert checked.exit_status == 5
+    assert "somebody has made it smaller" in told(checked)
+    assert "a larger size is adopted" not in str(checked.error and checked.error.as_dict())
+
+
+@pytest.mark.parametrize("make", [iscsi_ext4, local_lvm])
+def test_a_filesystem_larger_than_its_device_is_not_grown(
+    make: Callable[[], Site], tmp_path: Path
+) -> None:
+    """The device was shrunk and grown again in part, and the host has seen both."""
+    stage = begin(make(), tmp_path)
+    host = stage.site.users[0]
+    with stage.change() as state:
+        content = next(one for one in state.contents.values() if one.type == "ext4")
+        content.blocks += 1024
+    for report in (stage.extend(), stage.check()):
+        assert f"ext4 {POINT} on {host} is" in told(report)
+        assert "and stands on" in told(report)
+    assert untouched(stage)
 
 
 def test_what_was_grown_by_hand_is_named_and_adopted(tmp_path: Path) -> None:

@@ -2,15 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 
 from extendctl import questions
 from extendctl.errors import ExtendctlError, Fault, NotVerified, Refused
-from extendctl.extension import report
+from extendctl.extension import report, verdict
+from extendctl.extension.extend import unfinished
 from extendctl.extension.means import Desk, Means
 from extendctl.extension.plan import Branch, Plan, Wish
 from extendctl.extension.survey import look_at
-from extendctl.model import AttachmentReport, LayerOutcome, LayerReport, Outcome, VolumeReport
+from extendctl.model import (
+    AttachmentReport,
+    LayerOutcome,
+    LayerReport,
+    Outcome,
+    Volume,
+    VolumeReport,
+)
 from extendctl.size import KIB, Size, human
 
 
@@ -25,6 +32,7 @@ def check(means: Means, name: str) -> VolumeReport:
 def _check(means: Means, name: str) -> VolumeReport:
     volume, desk = means.store.volume(name), means.desk(name)
     try:
+        unfinished(means, volume)
         plan = look_at(desk, volume, Wish(goal=volume.size, allow_lagging=True))
     except ExtendctlError as error:
         lost = report.refused(name, _drifted(name, error))
@@ -57,16 +65,17 @@ def _drifted(name: str, error: ExtendctlError) -> ExtendctlError:
 
 def _findings(plan: Plan) -> list[Fault]:
     """What lags or drifted; a host that did not answer is no finding, unless it is known to lag."""
-    found = []
+    found = [replace(one, code="not-verified") for one in verdict.shrunk(plan)]
+    found += _unfinished(plan.volume)
     measured = plan.trail.lines[0].before
-    if measured is not None and measured != plan.volume.size:
+    if measured is not None and measured > plan.volume.size:
         message = f"{plan.volume.name} measures {human(measured)} ({measured} bytes) on its backend"
         message += f", the state has {human(plan.volume.size)} ({plan.volume.size} bytes)"
         hint = f"extend or resume {plan.volume.name}: a larger size is adopted"
         found.append(Fault("not-verified", message, hint))
     remedy = _remedy(plan)
     found += [_lag(line, remedy) for line in plan.lines() if line.outcome is LayerOutcome.PLANNED]
-    found += [fault for branch in plan.branches for fault in _overhanging(branch)]
+    found += [replace(one, code="not-verified") for one in verdict.overhanging(plan)]
     for branch in plan.branches:
         if branch.error is not None and not branch.unreachable:
             found += [replace(fault, code="not-verified") for fault in branch.error.faults]
@@ -76,20 +85,14 @@ def _findings(plan: Plan) -> list[Fault]:
     return found
 
 
-def _overhanging(branch: Branch) -> Iterator[Fault]:
-    """What is larger than what it stands on: somebody shrank that, or a tool does not tell true."""
-    lines = [line for line in branch.trail.lines if line.before is not None]
-    for below, line in pairwise(lines):
-        if line.kind in _WITHIN and (line.before or 0) > (below.after or 0):
-            message = (
-                f"{line.kind} {line.name} on {line.host} is {line.before} bytes, and stands on "
-            )
-            message += f"{below.kind} {below.name} of {below.after} bytes"
-            hint = "find out what has become smaller before anything is written there"
-            yield Fault("not-verified", message, hint, line.host)
-
-
-_WITHIN = frozenset({"partition", "luks", "pv", "ext4", "xfs", "btrfs", "swap"})
+def _unfinished(volume: Volume) -> Iterator[Fault]:
+    """An operation that failed or that its program has left; who is at work was met before."""
+    number = volume.open_operation or volume.failed_operation
+    if number is not None:
+        what = "was left open by its program" if volume.open_operation else "has failed"
+        message = f"{volume.name} is {volume.status}: operation {number} {what}"
+        hint = f"extendctl volume resume {volume.name}, or operation abandon {number}"
+        yield Fault("not-verified", message, hint)
 
 
 def _moved(desk: Desk, plan: Plan) -> Iterator[Fault]:

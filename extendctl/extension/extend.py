@@ -62,7 +62,7 @@ def _extend(
     means: Means, name: str, size: SizeRequest, wish: Wish, *, dry_run: bool
 ) -> VolumeReport:
     volume = means.store.volume(name)
-    earlier = _earlier(means, volume)
+    earlier = unfinished(means, volume)
     wish = replace(wish, goal=goal_of(volume, size), relative=size.relative)
     if earlier is not None:
         wish = replace(wish, floors=_floors(earlier))
@@ -81,7 +81,7 @@ def _extend(
 
 def _resume(means: Means, name: str) -> VolumeReport:
     volume = means.store.volume(name)
-    earlier = _earlier(means, volume)
+    earlier = unfinished(means, volume)
     if earlier is None and not volume.lagging:
         return VolumeReport(
             name, Outcome.UNCHANGED, status=volume.status, before=volume.size, goal=volume.size,
@@ -103,8 +103,8 @@ def _resume(means: Means, name: str) -> VolumeReport:
     return carry_out(desk, plan, take_up(means, earlier, plan))
 
 
-def _earlier(means: Means, volume: Volume) -> Operation | None:
-    """The unfinished operation, if any. Raises Busy while its owner lives."""
+def unfinished(means: Means, volume: Volume) -> Operation | None:
+    """The unfinished operation, if any. Raises Busy while its owner lives, and is at work on it."""
     operation = means.store.unfinished(volume.name)
     if operation is None or operation.state is not OperationState.OPEN:
         return operation

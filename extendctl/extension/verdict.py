@@ -1,6 +1,7 @@
 """Every reason against an extension: status, size, policy, capability, reach, obstacles."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from extendctl.errors import ExtendctlError, Fault, Refused
 from extendctl.extension.means import Desk, attempt
@@ -78,6 +79,8 @@ def request(desk: Desk, volume: Volume, wish: Wish, trunk: Trunk | None, goal: S
 def faults(desk: Desk, plan: Plan) -> Iterator[Fault]:
     """Every reason against a plan that was looked at."""
     yield from _smaller(plan.volume, plan.rounded)
+    yield from shrunk(plan)
+    yield from overhanging(plan)
     if plan.wish.governed:
         yield from _permission(desk, plan.volume, plan.decision)
     yield from plan.trunk.obstacles
@@ -99,6 +102,37 @@ def _obstacles(layers: Iterable[Layer], trail: Trail) -> Iterator[Fault]:
         yield from found.faults if isinstance(found, ExtendctlError) else found
 
 
+def shrunk(plan: Plan) -> Iterator[Fault]:
+    """A backend that has become smaller: what stood on its end is gone, growing hides that."""
+    lowest, known = plan.trail.lines[0], plan.volume.size
+    if lowest.before is not None and lowest.before < known:
+        name = plan.volume.name
+        yield Fault(
+            "obstacle",
+            f"{lowest.kind} {lowest.name} on {lowest.host} is {human(lowest.before)} "
+            f"({lowest.before} bytes), and was {human(known)} ({known} bytes): "
+            "somebody has made it smaller",
+            "find out what is lost before anything is written; to go on with what is there: "
+            f"extendctl volume detach and remove {name}, then import it again",
+            lowest.host,
+        )
+
+
+def overhanging(plan: Plan) -> Iterator[Fault]:
+    """What is larger than what it stands on: somebody shrank that, or a tool does not tell true."""
+    for branch in plan.branches:
+        lines = [line for line in branch.trail.lines if line.before is not None]
+        if branch.stack is not None and not branch.stack.devices:
+            lines = [plan.trail.lines[-1], *lines]
+        for below, line in pairwise(lines):
+            if line.kind in _WITHIN and (line.before or 0) > (below.before or 0):
+                message = f"{line.kind} {line.name} on {line.host} is {line.before} bytes, and "
+                message += f"stands on {below.kind} {below.name} of {below.before} bytes"
+                hint = "find out what has become smaller before anything is written there"
+                yield Fault("obstacle", message, hint, line.host)
+
+
+_WITHIN = frozenset({"partition", "luks", "pv", "ext4", "xfs", "btrfs", "swap"})
 _CLUSTERED = frozenset({"gfs2", "ocfs2"})
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from extendctl import compute, lookout, names
+from extendctl import compute, lookout, names, phrasebook
+from extendctl.admission import Promise
+from extendctl.backends import Backend
 from extendctl.compute.sight import Sight
 from extendctl.errors import (
     SAME_AGAIN,
@@ -17,7 +19,7 @@ from extendctl.errors import (
 )
 from extendctl.extension.means import Desk, Means, attempt
 from extendctl.model import Attachment, GrowOptions, Identity, Volume
-from extendctl.size import Size
+from extendctl.size import Size, round_up
 from extendctl.stack import Stack, Trunk
 
 
@@ -42,6 +44,7 @@ def create(  # noqa: PLR0913 - what `volume create` can be told
     desk = means.desk(name)
     desk.journal.unrecorded = True  # there is no operation yet, and no data to lose
     driver = desk.backend(backend)
+    _spared(means, driver, name, size)
     try:
         source = driver.create(name, size, initiators)
     except Incomplete as half:  # there is no volume yet that could be resumed
@@ -62,6 +65,20 @@ def _free(means: Means, name: str) -> None:
     taken = attempt(lambda: means.store.volume(name))
     if isinstance(taken, Volume):
         raise Refused((Fault("obstacle", f"there is a volume {name} already"),))
+
+
+def _spared(means: Means, driver: Backend, name: str, size: Size) -> None:
+    """Raise Refused when a new thick volume would take what an operation was promised."""
+    settings, seen = means.config.backends[driver.name], means.store.clock()
+    group = settings.volume_group
+    if group is None or settings.pool is not None:
+        return
+    if name in driver.machine.ask(phrasebook.logical_volumes(group)):
+        return  # what an earlier try has left has its space already, or is another's
+    pool = driver.usage()
+    needed = round_up(size, pool.unit)
+    if needed <= pool.free:  # else the backend says it, with all else that is against it
+        means.store.spared(name, Promise(pool.key, needed, pool.free, seen))
 
 
 def _take_in(means: Means, name: str, backend: str, trunk: Trunk, project: str | None) -> Volume:

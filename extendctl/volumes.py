@@ -7,7 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from extendctl.admission import check_idle, locked_volume, project_sum, unknown_volume
+from extendctl.admission import (
+    Promise,
+    check_idle,
+    check_pool,
+    locked_volume,
+    project_sum,
+    unknown_volume,
+)
 from extendctl.database import Database
 from extendctl.errors import Fault, Refused, Usage, not_found
 from extendctl.model import ADMINISTRATIVE, Attachment, OperationState, Seen, Volume
@@ -110,6 +117,14 @@ class Volumes:
         """Bytes of a project's volumes, at the goals of open operations, but for one volume."""
         with self._database.reading() as connection:
             return project_sum(connection, project, without)
+
+    def spared(self, name: str, pool: Promise) -> None:
+        """Whether a pool could cover a new volume beside what it was promised for.
+
+        Raises Refused (`no-space`) when it could not.
+        """
+        with self._database.reading() as connection:
+            check_pool(connection, name, pool)
 
     def attach(  # noqa: PLR0913 - one for each column
         self,

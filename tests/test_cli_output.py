@@ -16,7 +16,7 @@ import pytest
 
 from extendctl import views
 from extendctl.console import Console, as_yaml
-from extendctl.errors import Fault, Refused, Unreachable
+from extendctl.errors import Fault, Refused, Unreachable, not_found
 from extendctl.extension import report as reports
 from extendctl.model import (
     Attachment,
@@ -363,3 +363,10 @@ def test_yaml_is_the_same_data() -> None:
     yaml = pytest.importorskip("yaml")
     data = [lagging().as_dict()]
     assert yaml.safe_load(as_yaml(data)) == data
+
+
+def test_a_check_that_finds_no_such_volume_does_not_say_that_there_are_none() -> None:
+    """Nothing on stdout; what is wrong stands on stderr."""
+    lost = VolumeReport("nope", Outcome.REFUSED, error=not_found("there is no volume nope", ""))
+    assert list(views.checked([lost])) == []
+    assert list(views.checked([])) == [Line("no volumes")]

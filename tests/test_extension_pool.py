@@ -7,6 +7,7 @@ import pytest
 
 from extendctl import inventory
 from extendctl.config import PolicyConfig
+from extendctl.errors import Refused
 from extendctl.model import Outcome, VolumeReport
 from tests.extending import Rehearsal, Stage, begin, code
 from tests.mortal import Fate, killed, start
@@ -92,6 +93,17 @@ def test_what_a_dead_program_was_promised_stays_promised(tmp_path: Path) -> None
     assert stage.extend("20G", name="vol2").outcome == Outcome.DONE
     assert stage.resume().outcome == Outcome.DONE
     assert stage.volume().size == 45 * GIB
+
+
+def test_a_new_volume_does_not_take_what_was_promised(tmp_path: Path) -> None:
+    """The dead program's 35 of 50 GiB are kept for who resumes; 20 more are not to be had."""
+    stage = Rehearsal(two_volumes, tmp_path, shared=True).again()
+    start(stage, Fate(1, killed, ("deed before",)), lambda one: one.extend("45G")).ended()
+    with pytest.raises(Refused, match="promised to operation 1"):
+        inventory.create(stage.means(), "vol3", "san", 20 * GIB)
+    assert stage.world.deeds() == []
+    assert inventory.create(stage.means(), "vol3", "san", 10 * GIB).size == 10 * GIB
+    assert stage.resume().outcome == Outcome.DONE
 
 
 def test_both_have_room_when_there_is_room(tmp_path: Path) -> None:

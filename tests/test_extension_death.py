@@ -25,9 +25,9 @@ SITES: dict[str, Make] = {
     "tower": lambda path: tower("multipath", "gpt", "luks", "lvm", "ext4", path=path),
 }
 AFTER = ("deed after", "commit after")
-DEEDS = ("deed before", "deed after")
+CALLS = ("question before", "question after")
 every_site = pytest.mark.parametrize(
-    ("name", "kinds"), [(name, EVERYTHING if name == "ext4" else DEEDS) for name in SITES]
+    ("name", "kinds"), [(name, kinds) for name in SITES for kinds in (EVERYTHING, CALLS)]
 )
 
 
@@ -55,7 +55,7 @@ def healed(stage: Stage, before: dict[tuple[str, str], int]) -> None:
 def test_who_is_killed_at_any_moment_is_followed_at_once(
     name: str, kinds: tuple[str, ...], directory: Path
 ) -> None:
-    """SIGKILL before and after each deed and each commit: one resume, every growth once."""
+    """SIGKILL before and after each remote call and each commit: one resume, every growth once."""
     rehearsal = Rehearsal(SITES[name], directory, shared=True)
     before = sizes(rehearsal.state)
     for number in range(1, 200):

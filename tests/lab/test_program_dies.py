@@ -75,6 +75,52 @@ def test_a_program_that_is_killed_is_followed(script: str, fresh_lab: Lab, tmp_p
     finished(lab, ops, writer)
 
 
+def _stand_in(real: str, word: str) -> str:
+    """Tells that the command has come, waits for a word, then acts; questions pass at once."""
+    others = f'[ "$1" = {word} ] || exec {real} "$@"\n' if word else ""
+    begin = f"#!/bin/sh\n{others}"
+    return f'{begin}{_WAIT}\n{real} "$@"\nstatus=$?\ntouch /run/has-ended\nexit $status\n'
+
+
+@pytest.mark.parametrize(
+    ("volume", "size", "machine", "real", "word"),
+    [
+        ("tallvol", "1280M", "web1", "/usr/sbin/cryptsetup", "resize"),
+        ("tallvol", "1280M", "web1", "/usr/sbin/resize2fs", ""),
+        ("rawvol", "512M", "web2", "/usr/bin/tee", ""),
+    ],
+    ids=["full-stack-luks", "full-stack-ext4", "second-host"],
+)
+def test_a_program_that_is_killed_on_a_host_is_followed(
+    volume: str, size: str, machine: str, real: str, word: str, fresh_lab: Lab, tmp_path: Path
+) -> None:
+    """SIGKILL in the middle of a stack; its last command is still at work while another resumes."""
+    lab = fresh_lab
+    ops = program.known(lab, tmp_path, volume)
+    writer = None if volume == "rawvol" else Writer(lab, machine, f"/srv/{volume}")
+    extend = ("volume", "extend", volume, "--size", size)
+    foretold = program.layers(ops.run(*extend, "--dry-run").result)
+    stand_in = f"/usr/local/sbin/{real.rpartition('/')[2]}"
+    lab.put(machine, stand_in, _stand_in(real, word))
+    lab.run(machine, f"chmod +x {stand_in}")
+    extending = ops.start(*extend)
+    lab.run(machine, "while [ ! -e /run/has-come ]; do sleep 0.1; done", timeout=600)
+    extending.send_signal(signal.SIGKILL)
+    assert extending.wait(60) == -signal.SIGKILL
+    extending.communicate()
+    assert ops.run("volume", "check", volume, status=5).result["status"] == "in-use"
+    lab.run(machine, f"rm {stand_in}")
+    assert ops.run("volume", "resume", volume).result["outcome"] == "done"
+    lab.run(machine, "touch /run/go-on; while [ ! -e /run/has-ended ]; do sleep 0.1; done")
+    measured = program.measure(lab, volume)[volume]
+    assert measured.items() <= foretold.items()
+    assert len(measured) >= 4
+    ops.run("volume", "check", volume)
+    if writer is not None:
+        written = writer.stop_and_verify()
+        assert (written.errors, written.verified > 0) == ((), True)
+
+
 Rise = Callable[[], object]
 """Brings back what a fall has taken away, and waits for it."""
 

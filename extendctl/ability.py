@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from extendctl import questions
+from extendctl import questions, sudo_listing
 from extendctl.errors import Fault
 from extendctl.host import Deed, Host
 
@@ -51,10 +51,29 @@ def _rights(machine: Host, deed: Deed) -> list[Fault]:
         deed.argv, root=True, seconds=deed.seconds
     )[2:]  # fmt: skip
     if machine.ask(questions.permitted(words)) == 0:
-        return []
+        return _asked(machine, deed, words)
     user = machine.config.user or "this user"
     message = f"{user} may not run {deed.argv[0]} on {machine.name} through sudo without a password"
     hint = "allow it in sudoers with NOPASSWD, or choose another user for the host"
+    return [Fault("obstacle", message, hint, machine.name)]
+
+
+def _asked(machine: Host, deed: Deed, words: Sequence[str]) -> list[Fault]:
+    """The fault that a rule wants a password, of which `sudo -l COMMAND` says nothing.
+
+    To list, sudo wants one only of a user without a single rule with NOPASSWD (sudoers(5),
+    listpw).
+    """
+    try:
+        rule = sudo_listing.asking(machine.ask(questions.facts()).sudo, words)
+    except ValueError:  # of a listing that is not understood nothing is certain
+        return []
+    if rule is None:
+        return []
+    message = f"{machine.config.user or 'this user'} may not run {deed.argv[0]} on {machine.name} "
+    message += f"through sudo without a password: of all rules that match the last one is `{rule}`"
+    hint = "a later rule with NOPASSWD decides: `sudo -l` shows their order, and the files in "
+    hint += "/etc/sudoers.d are read in lexical order"
     return [Fault("obstacle", message, hint, machine.name)]
 
 

@@ -116,6 +116,7 @@ class HostFacts:
     controllers: tuple["Controller", ...] = ()
     btrfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # uuid: device names
     aliases: Mapping[str, str] = field(default_factory=dict)  # a path in /dev: device name
+    sudo: tuple[str, ...] = ()  # what `sudo -n -l` lists, line by line
 
     def by_path(self, path: str) -> Block | None:
         """The device behind a path in /dev, also /dev/mapper/NAME and /dev/VG/LV."""
@@ -179,6 +180,7 @@ def host_facts(text: str) -> HostFacts:
         controllers=tuple(_controllers(facts)),
         btrfs=_grouped(facts.get("btrfs", ())),
         aliases={row[0]: row[1] for row in facts.get("alias", ()) if len(row) > 1},
+        sudo=tuple("\t".join(row) for row in facts.get("sudo-line", ())),
     )
 
 

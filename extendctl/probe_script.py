@@ -20,7 +20,7 @@ get /etc/machine-id; say machine-id "$value"
 get /proc/sys/kernel/random/boot_id; say boot-id "$value"
 get /proc/uptime; say uptime "${value%% *}"
 while read -r key value; do
-  case $key in CapBnd:) say bounding "$value";; Uid:) say uid "${value%%	*}";; esac
+  case $key in CapBnd:) say bounding "$value";; Uid:) uid=${value%%	*}; say uid "$uid";; esac
 done < /proc/self/status
 while read -r key value unit; do
   case $key in MemAvailable:) say available "$value";; esac
@@ -88,6 +88,15 @@ for node in /run/extendctl-swap-*; do
   [ -s "$node" ] || continue
   get "$node"; say resting "${node#/run/extendctl-swap-}" "$value"
 done
+if [ "$uid" != 0 ] && command -v sudo > /dev/null; then
+  rules=$(sudo -n -l < /dev/null 2> /dev/null) || rules=
+  set -f; IFS='
+'
+  for line in $rules; do
+    [ ${#line} -lt 32768 ] || line='a line that is too long'
+    say sudo-line "$line"
+  done
+fi
 say end
 """
 )

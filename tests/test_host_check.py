@@ -104,6 +104,15 @@ def test_rights_are_told_apart_from_tools() -> None:
     assert isinstance(refused.error, Refused)
 
 
+def test_a_rule_that_asks_is_told_like_one_that_is_missing() -> None:
+    site = iscsi_ext4()
+    with site.world.change() as state:
+        state.machines["web1"].sudo["ops"] = "asks xfs_growfs"
+    report = checked(site)
+    assert (report.sudo, set(report.cannot)) == ("partly", {"xfs"})
+    assert "of all rules that match the last one is `(root)" in shown(report)
+
+
 def test_one_host_that_is_away_does_not_hide_the_others() -> None:
     site = ATTACHED["shared"]()
     site.world.down("web2")

@@ -101,6 +101,9 @@ CASES = [
     Case("sudo not for this", "iscsi-ext4", "lv",
          lambda it: settle(it.machines["silo"], sudo={"ops": ["lvs"]}),
          "ops may not run lvextend on silo"),
+    Case("sudo asks for this", "iscsi-ext4", "lv",
+         lambda it: settle(it.machines["silo"], sudo={"ops": "asks lvextend"}),
+         "of all rules that match the last one is"),
     # What is served
     Case("backstore disabled", "iscsi-ext4", "lun",
          lambda it: settle(it.machines["silo"].stores["iblock_0/vol1"], enabled=False),

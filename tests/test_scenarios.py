@@ -143,6 +143,15 @@ def no_rights(state: State) -> None:
     state.machines["web1"].sudo["ops"] = ["tee", "dumpe2fs"]
 
 
+def asks(machine: str, tool: str) -> Break:
+    """A rule with PASSWD behind one with NOPASSWD: `sudo -n -l COMMAND` says yes all the same."""
+
+    def change(state: State) -> None:
+        state.machines[machine].sudo["ops"] = f"asks {tool}"
+
+    return change
+
+
 def fixed_size(state: State) -> None:
     state.machines["here"].devices["loop0"].sizelimit = 10 << 30
 
@@ -169,6 +178,12 @@ UNABLE: dict[str, tuple[Make, Break, str, int, str]] = {
     ),
     "account expired": (iscsi_ext4, expired, "obstacle", 3, "ops may not run"),
     "one command not allowed": (iscsi_ext4, no_rights, "obstacle", 3, "may not run resize2fs"),
+    "a later rule asks": (
+        iscsi_ext4, asks("web1", "resize2fs"), "obstacle", 3, "the last one is `(root) /usr",
+    ),
+    "a later rule asks on the backend": (
+        iscsi_ext4, asks("silo", "lvextend"), "obstacle", 3, "ops may not run lvextend on silo",
+    ),
     "read-only": (iscsi_ext4, read_only, "obstacle", 3, "mounted read-only"),
     "read-only xfs": (iscsi_xfs, read_only, "obstacle", 3, "mounted read-only"),
     "path offline": (

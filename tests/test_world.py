@@ -11,6 +11,7 @@ from extendctl.errors import NotNow, OutcomeUnknown, Unreachable
 from extendctl.host import PATH, Host
 from extendctl.lease import OUTLIVING
 from extendctl.phrasebook import extend_lv, grow_ext4, logical_volumes
+from extendctl.questions import facts, permitted
 from extendctl.size import GIB, MIB
 from extendctl.stack import ToolFailed, grow, walk
 from extendctl.transport import LineLost, Result
@@ -202,6 +203,19 @@ def test_sudo_and_missing_tools_have_their_words() -> None:
     done = say(site, "web1", "xfs_growfs", "-d", "/srv/vol1")
     words = "timeout: failed to run command 'xfs_growfs': No such file or directory\n"
     assert (done.status, done.stderr) == (127, words)
+
+
+def test_sudo_says_yes_to_what_it_then_wants_a_password_for() -> None:
+    """Recorded under tests/recorded/sudo-listings.json: `listpw=any`, sudo's default."""
+    site = iscsi_ext4()
+    with site.world.change() as state:
+        state.machines["silo"].sudo["ops"] = "asks lvextend"
+    deed = extend_lv("vg0", "vol1", 20 * GIB)
+    host = site.hosts()["silo"]
+    assert host.ask(permitted(host.dressed(deed.argv, root=True)[2:])) == 0
+    with pytest.raises(ToolFailed, match="password is required"):
+        host.do(deed)
+    assert "    (ALL : ALL) NOPASSWD: ALL" in host.ask(facts()).sudo
 
 
 def test_a_tool_that_is_too_slow_is_ended() -> None:

@@ -19,6 +19,9 @@ def of(name: str) -> list[bytes]:
     found = [] if name in _UNLIKE else [text.encode() for text in recorded if text]
     if name == "tgt_targets":
         found.append((RECORDED / "tgt-show.txt").read_bytes())
+    if name == "sudo_rules":
+        samples = json.loads((RECORDED / "sudo-listings.json").read_text())["samples"]
+        found += ["\n".join(one["listing"]).encode() for one in samples if one["listing"]]
     if name == "configuration":
         found.append(EXAMPLE.read_bytes())
     folder = CORPUS / ("facts" if name == "climb" else name)

@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from extendctl import names, size
+from extendctl import names, size, sudo_listing
 from extendctl.block_readings import PhysicalVolume, Table, lvm_mapping
 from extendctl.compute.linux import LinuxCompute
 from extendctl.config_load import load
 from extendctl.errors import ConfigError, ExtendctlError, Refused
-from extendctl.host import Question, why
+from extendctl.host import Question, limited, why
 from extendctl.model import GrowOptions, Identity
 from extendctl.page import Line, clean, plain
 from extendctl.probe import HostFacts
@@ -219,6 +219,18 @@ def mappings(data: bytes) -> None:
         str((found.whole, found.hidden))
 
 
+def sudo_rules(data: bytes) -> None:
+    """What `sudo -l` lists, and which of its rules decides."""
+    try:
+        rule = sudo_listing.asking(text_of(data).split("\n"), _SENT)
+    except ValueError:
+        return
+    assert rule is None or (rule.asks and len(str(rule)) < 1000)
+
+
+_SENT = limited(("tee", "/sys/block/sdb/device/rescan"), 180)
+
+
 def configuration(data: bytes) -> None:
     """A configuration file."""
     with tempfile.NamedTemporaryFile(suffix=".yaml", dir=_MEMORY) as file:
@@ -240,6 +252,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "quoting": quoting,
     "shown": shown,
     "lvm_mapping": mappings,
+    "sudo_rules": sudo_rules,
     "configuration": configuration,
 }
 """Every parser by name."""

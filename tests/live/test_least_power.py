@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from extendctl import phrasebook
 from extendctl.sudoers import sudoers
 from tests import phrases
 from tests.live.limited_user import LimitedUser
@@ -103,3 +104,28 @@ def test_what_sudo_does_not_allow_is_an_obstacle_before_anything_is_touched(
     error = place.extend("vol1", "384M", status=3)["error"]
     assert "may not run xfs_growfs" in error["message"]
     assert volume.sizes == before
+
+
+ASKS = "extendctl-test ALL = (root) PASSWD: /usr/bin/env * xfs_growfs *\n"
+
+
+def test_a_later_rule_that_asks_is_an_obstacle_and_an_earlier_one_is_none(
+    place: Place, user: LimitedUser
+) -> None:
+    """`sudo -l COMMAND` says yes in both orders: some rule of the user has NOPASSWD."""
+    volume = place.mounted("vol1", "xfs")
+    before = volume.sizes
+    text = place.call("host", "sudoers", place.host)["text"]
+    words = phrases.sent(phrasebook.grow_xfs(str(volume.mount)).argv)
+    user.may(text + ASKS)
+    assert user.allowed(words)
+    assert "password is required" in user.sudo(*words).stderr
+    error = place.extend("vol1", "384M", status=3)["error"]
+    assert "may not run xfs_growfs" in error["message"]
+    assert "of all rules that match the last one is `(root) /usr/bin/env *" in error["message"]
+    assert "NOPASSWD decides" in error["hint"]
+    assert volume.sizes == before
+    user.may(ASKS + text)
+    assert user.allowed(words)
+    assert place.extend("vol1", "384M")["outcome"] == "done"
+    assert volume.sizes[:2] == (384 * MIB, 384 * MIB)

@@ -17,6 +17,7 @@ from tests.world import (
     partition,
     probe_output,
     scsi,
+    sudo,
     swap,
     sysfs,
     tgt,
@@ -151,10 +152,10 @@ def _missing(tools: Sequence[str], argv: Sequence[str], bare: Undressed) -> Answ
     return Answer(127, "", said(words))
 
 
-def _sudo(rights: str | list[str], user: str, bare: Undressed) -> Answer | None:
+def _sudo(rights: sudo.Rights, user: str, bare: Undressed) -> Answer | None:
     """What sudo says instead of running it; for `sudo -l` always an answer."""
-    allowed = rights == "all" or (isinstance(rights, list) and bare.tool in rights)
-    if user == "root" or allowed:
+    asks = not bare.asks_sudo and sudo.wants_password(rights, bare.tool)
+    if user == "root" or (sudo.allows(rights, bare.tool) and not asks):
         return Answer(0, said(f"/usr/bin/{' '.join(bare.argv)}")) if bare.asks_sudo else None
     if rights == "expired":
         return Answer(1, "", said("sudo: account validation failure, is your account locked?"))

@@ -6,7 +6,7 @@ from extendctl.lease import CLOCK_SCRIPT
 from extendctl.nvmet_probe import NVMET_SCRIPT
 from extendctl.probe_script import HOST_SCRIPT, TOOLS
 from extendctl.target_probe import TARGET_SCRIPT
-from tests.world import lio, nvme
+from tests.world import lio, nvme, sudo
 from tests.world.answer import Answer, Call, Tool
 from tests.world.session import sessions
 from tests.world.state import Device, Machine, Mount, State
@@ -59,6 +59,10 @@ def _host(call: Call) -> Iterator[str]:
         if content is not None and content.type == "btrfs":
             yield _say("alias", mount.source or machine.node(mount.device), mount.device)
     yield from _swaps(machine)
+    if not call.root and "sudo" in machine.tools:
+        rights = machine.sudo.get(call.user, "password")
+        rows = sudo.listing(rights, call.user, call.name)
+        yield from (_say("sudo-line", line) for line in rows if line)
     yield _say("end")
 
 

@@ -192,7 +192,11 @@ class Space(Thing):
 
 
 class Machine(Thing):
-    """One simulated machine. `sudo` by user: `all`, `password`, or the tools that are allowed."""
+    """One simulated machine.
+
+    `sudo` by user: `all`, `password`, `expired`, the tools that are allowed, or `asks TOOL ...`
+    where all is allowed, and a later rule wants a password for these tools.
+    """
 
     machine_id: str
     boot_id: str

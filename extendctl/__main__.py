@@ -28,7 +28,7 @@ def main() -> None:
             status = run(sys.argv[1:], session)
         except KeyboardInterrupt:  # while the answer was being written
             status = 130
-    _leave(status, hard=status == 130 and not session.stop.is_set())
+    _leave(status, hard=session.hurried)
 
 
 def run(arguments: Sequence[str], session: Session, program: click.Command = commands) -> int:
@@ -64,9 +64,16 @@ def _answer(arguments: Sequence[str], session: Session, program: click.Command) 
     except ExtendctlError as error:
         return failed(error)
     except Exception as error:  # noqa: BLE001 - whatever is not foreseen is a bug, and says so
-        bug = Bug(error)
-        return Answer({"error": bug.as_dict()}, list, [*complaint(bug), *bug.trace(session)], 1)
+        return _unforeseen(error, session)
     return answer if isinstance(answer, Answer) else Answer(None, list, status=int(answer or 0))
+
+
+def _unforeseen(error: Exception, session: Session) -> Answer:
+    """A bug; but for a signal in the middle of an import, which leaves half a module behind."""
+    if session.hurried:
+        return failed(interrupted())
+    bug = Bug(error)
+    return Answer({"error": bug.as_dict()}, list, [*complaint(bug), *bug.trace(session)], 1)
 
 
 def _forget_pipe() -> None:

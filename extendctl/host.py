@@ -119,8 +119,11 @@ class Host:
         if len(new) == 1:
             self._glance(new[0])
         elif new:
-            with ThreadPoolExecutor(max_workers=min(CHANNELS, len(new))) as pool:
+            pool = ThreadPoolExecutor(max_workers=min(CHANNELS, len(new)))
+            try:
                 list(pool.map(self._glance, new))
+            finally:  # leaving `with` would wait for the machine, though somebody pressed Ctrl-C
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def do(self, deed: Deed) -> Result:
         """Run a deed. Forgets all that was asked.

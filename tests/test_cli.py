@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -596,11 +597,66 @@ def test_interrupted_while_waiting_for_another_nothing_was_begun(call: Call, vol
     assert report["error"]["message"] == "interrupted; nothing was begun on vol1"
 
 
+@pytest.mark.parametrize("words", [("extend", "vol1", "--size", "2G"), ("check", "vol1")])
+@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
+def test_who_waits_for_a_silent_machine_leaves_at_once(
+    words: tuple[str, ...], again: bool, state: Path, tmp_path: Path
+) -> None:
+    """Before anything is open nobody waits for the machines that are still being asked."""
+    deaf = socket.create_server(("127.0.0.1", 0))
+    config, port = tmp_path / "config.yaml", deaf.getsockname()[1]
+    config.write_text(DEAF.format(port=port, top=tmp_path))
+    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")]
+    subprocess.run(made, check=True)
+    public = (tmp_path / "key.pub").read_text()
+    (tmp_path / "known").write_text(f"[127.0.0.1]:{port} {public}")
+    with open_store(f"sqlite:///{tmp_path}/state.db", create=True) as store:
+        store.add_volume("vol1", backend="fast", source="vol1", identity="lv:x", size=GIB)
+    base = [sys.executable, "-m", "extendctl", "--config", str(config), "volume"]
+    program = subprocess.Popen(
+        [*base, *words, "-o", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    deaf.settimeout(20)
+    line, _ = deaf.accept()
+    began = time.monotonic()
+    program.send_signal(signal.SIGINT)
+    if again:
+        program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=20)
+    assert time.monotonic() - began < 10
+    assert (program.returncode, b"Traceback" in err) == (130, False)
+    if not again:
+        assert json.loads(out)[0]["error"]["code"] == "interrupted"
+    line.close()
+    deaf.close()
+
+
+DEAF = """
+state: sqlite:///{top}/state.db
+ssh: {{connect_timeout: 60, identity_file: {top}/key, known_hosts: {top}/known}}
+hosts: {{silo: {{address: 127.0.0.1, port: {port}, user: ops}}}}
+backends: {{fast: {{driver: lvm, host: silo, volume_group: vg0}}}}
+"""
+
+
+def test_after_a_signal_nothing_is_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may come in the middle of an import, and leave half a module behind."""
+    session = Session(hurried=True)
+
+    @click.command
+    def broken() -> None:
+        raise AttributeError("module 'sqlalchemy' has no attribute 'dialects'")
+
+    assert run((), session, broken) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
 def test_a_signal_while_nothing_is_open_ends_the_program() -> None:
     session = Session()
     with pytest.raises(KeyboardInterrupt), on_signals(session):
         signal.raise_signal(signal.SIGTERM)
     assert not session.stop.is_set()
+    assert session.hurried
 
 
 def test_a_signal_during_an_operation_lets_what_is_in_flight_end(

@@ -203,6 +203,9 @@ def _one(session: Session, means: "Means", name: str, work: Work) -> VolumeRepor
     except ExtendctlError as error:
         return _failed(name, error)
     except Exception as error:  # noqa: BLE001 - a bug must not hide what became of other volumes
+        if session.hurried:  # a signal in the middle of an import leaves half a module behind
+            session.stop.set()
+            return _not_begun(name)
         bug = Bug(error)
         session.console.message(bug.trace(session))
         return replace(_failed(name, bug), outcome=Outcome.INCOMPLETE)

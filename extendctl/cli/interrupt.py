@@ -16,6 +16,9 @@ _STOPPING = (
 )
 
 
+_LEAVING = b"\nleft at once; what is open stays open: extendctl volume resume --all\n"
+
+
 @contextmanager
 def on_signals(session: Session) -> Iterator[None]:
     """Hear both signals for as long as a command runs."""
@@ -25,11 +28,14 @@ def on_signals(session: Session) -> Iterator[None]:
         nonlocal heard
         heard += 1
         if heard > 1:
+            if session.working:
+                os.write(2, _LEAVING)
             os._exit(130)
         if session.working:
             session.stop.set()
             os.write(2, _STOPPING)  # print may be in the middle of a line of its own
             return
+        session.hurried = True
         raise KeyboardInterrupt
 
     before = {one: signal.signal(one, handle) for one in _SIGNALS}

@@ -37,7 +37,8 @@ class Session:
     """One run of the program, and what its options said.
 
     `working` is true while an operation is open: from then on a signal sets `stop`, and the
-    program leaves when what is in flight has ended.
+    program leaves when what is in flight has ended. `hurried` is true when one came with nothing
+    open: then nobody waits for machines that are still being asked.
     """
 
     config_file: str | None = None
@@ -45,6 +46,7 @@ class Session:
     verbosity: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
     working: bool = False
+    hurried: bool = False
 
     @cached_property
     def console(self) -> "Console":

@@ -45,6 +45,9 @@ def run(arguments: Sequence[str], session: Session, program: click.Command = com
     except OSError as failure:  # a full disk behind `> file`: what was done is done all the same
         session.console.message([Line(f"error: the answer cannot be written: {failure}", Tone.BAD)])
         return answer.status or 1
+    except Exception as error:  # noqa: BLE001 - an answer that cannot be shown is a bug like others
+        session.console.message(_unforeseen(error, session).complaints)
+        return 1
     return answer.status
 
 

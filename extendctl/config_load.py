@@ -86,11 +86,22 @@ def doubts(config: Config) -> list[str]:
     for host in config.hosts.values():
         for key in ("identity_file", "known_hosts"):
             path = getattr(host, key)
-            if host.transport == "ssh" and path is not None and not path.exists():
-                found.append(f"hosts.{host.name}: {key} {path} is not there")
+            if host.transport == "ssh" and path is not None and (why := _unseen(path)):
+                found.append(f"hosts.{host.name}: {key} {path} {why}")
     if config.policy.autoextend:
         found.append("policy.autoextend: nothing in this release grows volumes by these rules")
     return found
+
+
+def _unseen(path: Path) -> str:
+    """Why a file could not be read, as far as looking tells; empty when it is there."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return "is not there"
+    except OSError as no:
+        return f"cannot be looked at: {no.strerror}"
+    return ""
 
 
 def show(config: Config) -> dict[str, Any]:

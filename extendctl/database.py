@@ -140,9 +140,9 @@ class Database:
         if name.startswith("file:"):  # SQLite's own URI, which may ask for mode=ro: make nothing
             return Path(unquote(name.removeprefix("file:").partition("?")[0]))
         path = Path(name)
-        if not make and not path.exists():
-            raise ConfigError(f"there is no state {path} yet", hint="run `extendctl init`")
         try:
+            if not make and not path.exists():
+                raise ConfigError(f"there is no state {path} yet", hint="run `extendctl init`")
             make_file(path)
         except OSError as failure:
             raise ConfigError(
@@ -215,6 +215,9 @@ class Database:
             raise self._explained(error.orig) from error
         except sqlite3.Error as error:
             raise self._explained(error) from error
+        except ValueError as error:  # what a type or an enumeration cannot make anything of
+            said = " ".join(str(error).split())
+            raise Damaged(f"{self} holds what nobody wrote there ({said})", hint=RESTORE) from error
 
     def _explained(self, error: BaseException | None) -> ExtendctlError:
         said = " ".join(str(error).split())

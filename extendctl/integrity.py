@@ -6,7 +6,7 @@ from sqlalchemy import Connection, and_, exists, func, not_, or_, select
 
 from extendctl.database import Database
 from extendctl.model import OperationState
-from extendctl.tables import metadata, operations, volumes
+from extendctl.tables import metadata, operations, sound, volumes
 
 _SHOWN = 20  # findings of a kind; a damaged file may have thousands
 
@@ -35,8 +35,9 @@ def _pages(database: Database) -> Iterator[str]:
 
 def _read(connection: Connection) -> None:
     for table in metadata.sorted_tables:
-        for _ in connection.execute(select(table).execution_options(yield_per=1000)):
-            pass
+        rows = connection.execute(select(table).execution_options(yield_per=1000))
+        for row in rows.mappings():
+            sound(row, table)
 
 
 def _orphans(connection: Connection) -> Iterator[str]:

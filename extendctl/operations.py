@@ -22,7 +22,7 @@ from extendctl.errors import Busy, Fault, Refused, not_found
 from extendctl.model import Opening, Operation, OperationState, Owner, Seen
 from extendctl.records import Began, begin_run, claim, note_all
 from extendctl.size import Size
-from extendctl.tables import now, operations, volumes
+from extendctl.tables import now, operations, sound, volumes
 
 _OPEN, _FAILED = OperationState.OPEN, OperationState.FAILED
 _UNFINISHED = (OperationState.INCOMPLETE, OperationState.FAILED)
@@ -286,7 +286,8 @@ def _fetch(connection: Connection, operation_id: int) -> Operation:
 
 
 def _operation(row: Row[Any]) -> Operation:
-    stored = row._mapping  # noqa: SLF001 - public, says SQLAlchemy; the underscore avoids columns
+    # Public, says SQLAlchemy; the underscore avoids columns.
+    stored = sound(row._mapping, operations)  # noqa: SLF001
     return Operation(
         **{name: stored[name] for name in _AS_THEY_ARE},
         state=OperationState(row.state),

@@ -20,7 +20,7 @@ from extendctl.model import (
 )
 from extendctl.size import Size
 from extendctl.stack import Measured
-from extendctl.tables import attachments, deeds, now, operations, records, runs
+from extendctl.tables import attachments, deeds, now, operations, records, runs, sound
 
 OUTPUT_TAIL = 4096
 """Bytes of a command's output that are kept: its end, where the complaint stands."""
@@ -163,33 +163,37 @@ class Records:
         mine = select(runs).where(runs.c.operation_id == operation_id)
         with self._database.reading() as connection:
             rows = connection.execute(mine.order_by(runs.c.seq)).mappings().all()
-        return [
-            Run(**{name: row[name] for name in _RUN}, what=Began(row["what"]), at=row["began_at"])
-            for row in rows
-        ]
+            return [
+                Run(
+                    **{name: row[name] for name in _RUN},
+                    what=Began(row["what"]),
+                    at=row["began_at"],
+                )
+                for row in (sound(one, runs) for one in rows)
+            ]
 
     def records(self, operation_id: int) -> list[Record]:
         """An operation's lines, in the order in which layers were measured, over all its runs."""
         mine = select(records).where(records.c.operation_id == operation_id)
         with self._database.reading() as connection:
             rows = connection.execute(mine.order_by(records.c.seq)).mappings().all()
-        return [
-            Record(
-                **{name: row[name] for name in _LINE},
-                outcome=None if row["outcome"] is None else LayerOutcome(row["outcome"]),
-            )
-            for row in rows
-        ]
+            return [
+                Record(
+                    **{name: row[name] for name in _LINE},
+                    outcome=None if row["outcome"] is None else LayerOutcome(row["outcome"]),
+                )
+                for row in (sound(one, records) for one in rows)
+            ]
 
     def deeds(self, operation_id: int) -> list[DeedRecord]:
         """An operation's commands, in the order in which they ended."""
         mine = select(deeds).where(deeds.c.operation_id == operation_id)
         with self._database.reading() as connection:
             rows = connection.execute(mine.order_by(deeds.c.seq)).mappings().all()
-        return [
-            DeedRecord(**{name: row[name] for name in _DEED}, argv=tuple(row["argv"]))
-            for row in rows
-        ]
+            return [
+                DeedRecord(**{name: row[name] for name in _DEED}, argv=tuple(row["argv"]))
+                for row in (sound(one, deeds) for one in rows)
+            ]
 
 
 def begin_run(

@@ -55,12 +55,15 @@ def restore(database: Database, path: Path) -> Restored:
 
 
 def _sealed(database: Database, path: Path) -> Seal | None:
-    if not path.is_file():
-        what = "is not a file" if path.exists() else "does not exist"
-        raise ConfigError(f"the backup {path} {what}", hint=_OTHER)
     present = database.file
-    if present is not None and present.exists() and path.samefile(present):
-        raise ConfigError(f"{path} is the state itself", hint=_OTHER)
+    try:
+        if not path.is_file():
+            what = "is not a file" if path.exists() else "does not exist"
+            raise ConfigError(f"the backup {path} {what}", hint=_OTHER)
+        if present is not None and present.exists() and path.samefile(present):
+            raise ConfigError(f"{path} is the state itself", hint=_OTHER)
+    except OSError as no:
+        raise ConfigError(f"the backup {path}: {no.strerror}", hint=_OTHER) from no
     with _named(path):
         return sealed(path)
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    RowMapping,
     String,
     Table,
     Text,
@@ -221,3 +222,18 @@ alembic_version = Table(
     Column("version_num", String(32), primary_key=True),
     **_EXACT,
 )
+
+
+def sound(row: RowMapping, table: Table) -> RowMapping:
+    """The row, if each value in it is of its column's type. Raises ValueError for damage.
+
+    SQLite keeps a text in a column of numbers, and NULL where none may be, when bytes of its file
+    have changed.
+    """
+    for column in table.columns:
+        value, kind = row[column.name], column.type
+        missing = value is None and not column.nullable
+        other = value is not None and not isinstance(kind, JSON)
+        if missing or (other and not isinstance(value, kind.python_type)):
+            raise ValueError(f"{table.name}.{column.name} is {value!r}")
+    return row

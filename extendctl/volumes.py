@@ -20,7 +20,7 @@ from extendctl.errors import Fault, Refused, Usage, not_found
 from extendctl.model import ADMINISTRATIVE, Attachment, OperationState, Seen, Volume
 from extendctl.records import note
 from extendctl.size import Size
-from extendctl.tables import attachments, operations, volumes
+from extendctl.tables import attachments, operations, sound, volumes
 
 _VOLUME = ("id", "name", "backend", "source", "size", "project", "admin_status")
 _ATTACHMENT = ("id", "host", "compute", "device", "mountpoint", "size", "lagging")
@@ -217,11 +217,14 @@ def _load(connection: Connection, name: str | None = None) -> list[Volume]:
     uses: defaultdict[int, list[Attachment]] = defaultdict(list)
     of_volume = select(attachments).join(volumes, volumes.c.id == attachments.c.volume_id)
     for one in connection.execute(_of(of_volume, name)).mappings():
-        uses[one["volume_id"]].append(_attachment(one))
+        uses[one["volume_id"]].append(_attachment(sound(one, attachments)))
     telling = select(operations).join(volumes, volumes.c.id == operations.c.volume_id)
     telling = telling.where(operations.c.state.in_(_TELLING)).order_by(operations.c.id)
     status = _statuses(connection.execute(_of(telling, name)).mappings())
-    loaded = [_volume(row, status.get(row["id"], {}), uses.get(row["id"], [])) for row in rows]
+    loaded = [
+        _volume(sound(row, volumes), status.get(row["id"], {}), uses.get(row["id"], []))
+        for row in rows
+    ]
     return sorted(loaded, key=lambda volume: volume.name)
 
 

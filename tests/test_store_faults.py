@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import sqlite3
 import stat
@@ -13,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from extendctl.database import Database
 from extendctl.errors import ConfigError, ExtendctlError, Unreachable
+from extendctl.integrity import findings
+from extendctl.snapshot import closing_database
 from extendctl.store import open_store
-from tests.test_store import add
+from tests.test_store import add, wanted
 
 pytestmark = pytest.mark.long
 
@@ -239,3 +243,98 @@ def _installed(package: str) -> bool:
     code = f"import {package}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     return done.returncode == 0
+
+
+def test_bytes_that_changed_are_damage_and_never_a_bug(path: Path) -> None:
+    """Some of what is written is changed, where the tables' rows are: it is read, or refused."""
+    with open_store(f"sqlite:///{path}") as store:
+        add(store)
+        store.open_operation("vol1", wanted())
+    raw = sqlite3.connect(path)
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw.close()
+    good, outcomes = path.read_bytes(), set()
+    pages = [at for at in range(0, len(good), 4096) if b"CREATE" not in good[at : at + 4096]]
+    spots = [at + n for at in pages for n in range(4096) if good[at + n]]
+    for seed in range(150):
+        dice, bad = random.Random(seed), bytearray(good)
+        for _ in range(dice.randint(1, 8)):
+            bad[dice.choice(spots)] = dice.randrange(256)
+        for suffix in ("-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        path.write_bytes(bad)
+        try:
+            with open_store(f"sqlite:///{path}") as store:
+                store.volumes()
+                store.operations()
+                store.records(1)
+            outcomes.add("read")
+        except ExtendctlError as error:
+            outcomes.add(type(error).__name__)
+    assert {"read", "Damaged"} <= outcomes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE volumes SET size = 'much'",
+        "UPDATE volumes SET name = x'00ff'",
+        "UPDATE volumes SET size = 1.5",
+    ],
+)
+def test_a_value_of_another_kind_is_damage(change: str, path: Path) -> None:
+    bad, column = altered(path, change), change.split()[3]
+    assert f"volumes.{column} is" in fault(f"sqlite:///{bad}")
+    with closing_database(Database(f"sqlite:///{bad}")) as database, pytest.raises(ConfigError):
+        findings(database)
+
+
+BY_NOBODY = """
+import contextlib, encodings.utf_8_sig, io, os, sys
+from extendctl.__main__ import run
+from extendctl.cli.session import Session
+warm, config, *words = sys.argv[1:]
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    run(["--config", warm, *words], Session())  # imports what nobody may not be able to read
+os.setgid(65534)
+os.setuid(65534)
+sys.exit(run(["--config", config, *words], Session()))
+"""
+CLOSED = """
+state: sqlite:///{top}/closed/state.db
+ssh: {{identity_file: {top}/closed/key, known_hosts: {top}/closed/known}}
+hosts: {{web1: {{address: 192.0.2.1}}}}
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("state", "check"), 2),
+        (("state", "backup", "/nonexistent/file"), 2),
+        (("state", "upgrade"), 2),
+        (("state", "restore", "{top}/closed/backup"), 2),
+        (("state", "restore", "x" * 300), 2),
+        (("volume", "list"), 2),
+        (("config", "check"), 0),  # it doubts, and says why
+    ],
+)
+def test_a_directory_that_may_not_be_entered_is_no_bug(
+    words: tuple[str, ...], status: int, open_directory: Path
+) -> None:
+    closed = open_directory / "closed"
+    closed.mkdir(mode=0o700)
+    made(closed / "state.db")
+    config, warm = open_directory / "config.yaml", open_directory / "warm.yaml"
+    for file in (config, warm):
+        file.write_text(CLOSED.format(top=open_directory))
+        file.chmod(0o644)
+    warm.write_text(f"state: sqlite:///{open_directory}/warm.db\n")
+    argv = [one.format(top=open_directory) for one in words]
+    done = subprocess.run(
+        [sys.executable, "-c", BY_NOBODY, str(warm), str(config), *argv],
+        capture_output=True, text=True, check=False, timeout=60, cwd=REPOSITORY,
+    )  # fmt: skip
+    assert (done.returncode, "bug" in done.stderr) == (status, False), done.stderr
+    assert "ermission denied" in done.stderr + done.stdout or "too long" in done.stderr

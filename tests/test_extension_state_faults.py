@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from extendctl.errors import Busy, ConfigError, ExtendctlError, Unreachable
-from extendctl.model import Outcome
+from extendctl.model import Outcome, VolumeReport
 from extendctl.owner import Heartbeat
 from tests.extending import GOAL, MEMORY, Rehearsal, Stage, begin, code, untrue
 from tests.mortal import Fate, killed, start, stopped
@@ -121,6 +121,28 @@ def test_who_waits_has_its_turn(directory: Path) -> None:
     timer.join()
     assert program.ended() == 0
     assert (report.outcome, report.size) == (Outcome.UNCHANGED, GOAL)
+    stage.store.close()
+
+
+def test_who_waits_does_not_wait_for_itself(directory: Path) -> None:
+    """The state cannot be written just after it was opened: the next try goes on with its own."""
+    stage = Rehearsal(iscsi_ext4, directory, shared=True).again()
+    times = iter(range(3))
+
+    def fail() -> None:
+        if next(times, None) is not None:
+            error = FAULTS["locked"]()
+            raise error
+
+    def waiting(one: Stage) -> VolumeReport:
+        return one.extend(wait=30.0)
+
+    began = time.monotonic()
+    fate = Fate(2, fail, ("commit before",), lasting=True)
+    assert start(stage, fate, waiting).ended() == 0
+    assert time.monotonic() - began < 20
+    assert (stage.volume().size, stage.status, stage.unfinished) == (GOAL, "in-use", None)
+    assert len(stage.store.operations()) == 1
     stage.store.close()
 
 

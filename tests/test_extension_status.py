@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from extendctl import inventory
-from extendctl.errors import Busy, ExtendctlError, Refused, Unreachable
+from extendctl.errors import Busy, ConfigError, ExtendctlError, Refused, Unreachable
 from extendctl.extension.abandon import abandon
 from extendctl.inventory import Place
 from extendctl.model import ADMINISTRATIVE, LayerOutcome, OperationState, Outcome
@@ -185,9 +185,28 @@ def test_what_cannot_be_measured_is_not_abandoned(tmp_path: Path) -> None:
     says_no(stage)
     stage.extend()
     stage.world.down("silo")
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable) as away:
         abandon(stage.means(), 1)
+    assert away.value.fault.hint.endswith("extendctl operation abandon 1 --unmeasured")
     assert stage.status == "error_extending"
+
+
+@pytest.mark.parametrize("gone", ["machine", "backend"])
+def test_what_never_comes_back_is_abandoned_unmeasured(gone: str, tmp_path: Path) -> None:
+    """The machine has died, or its backend is configured no more: the volume can be forgotten."""
+    stage = Rehearsal(iscsi_ext4, tmp_path, shared=True).again()
+    start(stage, Fate(1, killed, ("deed after",))).ended()
+    if gone == "machine":
+        stage.world.down("silo")
+    else:
+        stage.configured(backends={})
+    with pytest.raises(Unreachable if gone == "machine" else ConfigError):
+        abandon(stage.means(), 1)
+    assert abandon(stage.means(), 1, unmeasured=True).state == "abandoned"
+    volume = stage.volume()
+    assert (volume.status, volume.size, len(volume.lagging)) == ("in-use", 10 * GIB, 1)
+    inventory.detach(stage.means(), VOLUME, Place("web1"))
+    stage.store.remove_volume(VOLUME)
 
 
 def test_a_volume_that_is_gone_can_be_forgotten(tmp_path: Path) -> None:

@@ -85,14 +85,19 @@ def show(session: Session, number: int) -> Answer:
 
 @command("abandon", example="extendctl operation abandon 17")
 @click.argument("number", metavar="ID", type=click.IntRange(1, (1 << 63) - 1))
+@click.option(
+    "--unmeasured",
+    is_flag=True,
+    help="Also when the backend does not answer: keep the size that is known, all hosts lag.",
+)
 @click.pass_obj
-def abandon(session: Session, number: int) -> Answer:
+def abandon(session: Session, number: int, *, unmeasured: bool) -> Answer:
     """End an operation that cannot reach its goal, and adopt the sizes that are measured now."""
     with session.means() as means:
         from extendctl import views_data
         from extendctl.extension.abandon import abandon as give_up
 
-        ended = give_up(means, number)
+        ended = give_up(means, number, unmeasured=unmeasured)
         volume = means.store.volume(ended.volume)
     words = f"operation {number}: abandoned; {volume.name} has {human(volume.size)}"
     words += f" and is {volume.status}"

@@ -18,7 +18,7 @@ from extendctl.model import (
     Volume,
     VolumeReport,
 )
-from extendctl.owner import is_dead
+from extendctl.owner import is_dead, me
 from extendctl.size import Size, SizeRequest
 
 _RETRY = 1.0  # seconds between two looks at a busy volume
@@ -34,11 +34,12 @@ def extend(  # noqa: PLR0913 - what `volume extend` can be told
     wait: float = 0.0,
 ) -> VolumeReport:
     """Extend one volume; every ExtendctlError becomes a report. `wait` in seconds."""
-    until = time.monotonic() + wait
+    until, again = time.monotonic() + wait, False
     while True:
         try:
-            return _extend(means, name, size, wish, dry_run=dry_run)
+            return _extend(means, name, size, wish, dry_run=dry_run, again=again)
         except Busy as busy:
+            again = True
             if time.monotonic() >= until:
                 return _untouched(means, name, busy)
             time.sleep(min(_RETRY, max(0.0, until - time.monotonic())))
@@ -58,11 +59,11 @@ def resume(means: Means, name: str) -> VolumeReport:
         return _untouched(means, name, error)
 
 
-def _extend(
-    means: Means, name: str, size: SizeRequest, wish: Wish, *, dry_run: bool
+def _extend(  # noqa: PLR0913 - what `extend` was told, and whether it is the first try
+    means: Means, name: str, size: SizeRequest, wish: Wish, *, dry_run: bool, again: bool
 ) -> VolumeReport:
     volume = means.store.volume(name)
-    earlier = unfinished(means, volume)
+    earlier = unfinished(means, volume, mine=again)
     wish = replace(wish, goal=goal_of(volume, size), relative=size.relative)
     if earlier is not None:
         wish = replace(wish, floors=_floors(earlier))
@@ -103,18 +104,21 @@ def _resume(means: Means, name: str) -> VolumeReport:
     return carry_out(desk, plan, take_up(means, earlier, plan))
 
 
-def unfinished(means: Means, volume: Volume) -> Operation | None:
-    """The unfinished operation, if any. Raises Busy while its owner lives, and is at work on it."""
+def unfinished(means: Means, volume: Volume, *, mine: bool = False) -> Operation | None:
+    """The unfinished operation, if any. Raises Busy while its owner lives, and is at work on it.
+
+    With `mine`, one of this process is no other's: it was left when the state could not be written.
+    """
     operation = means.store.unfinished(volume.name)
     if operation is None or operation.state is not OperationState.OPEN:
         return operation
-    if is_dead(operation.owner, operation.heartbeat_age):
-        return operation
     owner = operation.owner
+    if (mine and owner == me()) or is_dead(owner, operation.heartbeat_age):
+        return operation
     raise Busy(
         f"{volume.name} is being extended: operation {operation.id} of "
         f"{owner.sudo_user or owner.user}, process {owner.pid} on {owner.machine.split(':')[0]}",
-        hint="wait for it, or use --wait",
+        hint=f"wait for it (extend has --wait), or see `extendctl operation show {operation.id}`",
     )
 
 

@@ -18,7 +18,13 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from extendctl.errors import Busy, ConfigError, Damaged, ExtendctlError, Unreachable
@@ -47,6 +53,8 @@ _SQLITE = {
     "IOERR": ("cannot be read or written", "look at the disk and at the kernel log"),
 }
 _MAKING = 0x6578742D63746C  # "ext-ctl": an advisory lock is a number that only its users know
+# PostgreSQL: the administrator or a crash ended the connection, it is starting; connections.
+_AWAY_STATES = ("57P01", "57P02", "57P03", "08")
 _BUSY_STATES = {"55P03", "40P01", "40001", "57014"}  # PostgreSQL: no lock, deadlock, conflict
 
 
@@ -196,7 +204,7 @@ class Database:
                 return {"timeout": self.wait}
             case "postgresql":
                 options = f"-c lock_timeout={locked} -c idle_in_transaction_session_timeout=60s"
-                return {"connect_timeout": wait, "options": options}
+                return {"connect_timeout": wait, "options": options, **_alive(wait)}
         return {
             "connect_timeout": wait,
             "init_command": f"SET SESSION innodb_lock_wait_timeout={wait}",
@@ -211,6 +219,9 @@ class Database:
             raise
         except PoolTimeout as late:
             raise Busy(f"{self} has too many users at once") from late
+        except DataError as error:
+            said = " ".join(str(error.orig).split())
+            raise ConfigError(f"{self} cannot hold what was to be kept: {said}") from error
         except DBAPIError as error:
             raise self._explained(error.orig) from error
         except sqlite3.Error as error:
@@ -226,6 +237,10 @@ class Database:
         state = getattr(error, "sqlstate", None)
         if state in _BUSY_STATES:
             return Busy(f"{self} is locked: {said}", hint="try again")
+        if state is not None and str(state).startswith(_AWAY_STATES):
+            return Unreachable(
+                f"{self} has gone: {said}", hint="when the server is back, try again"
+            )
         if state is not None or "authentication failed" in said or "does not exist" in said:
             return ConfigError(f"{self} cannot be used: {said}", hint="check `state:`")
         return Unreachable(f"{self} cannot be reached: {said}", hint="check the server, try again")
@@ -242,6 +257,19 @@ class Database:
         what, hint = _SQLITE.get(code, ("does not answer as it should", RESTORE))
         kind = Damaged if code in {"NOTADB", "CORRUPT"} else ConfigError
         return kind(f"{self} {what} ({said})", hint=hint)
+
+
+def _alive(seconds: int) -> dict[str, int]:
+    """How libpq notices a server that is gone: probes after silence, and data never acknowledged.
+
+    They are TCP's own, so that a server on a Unix socket, or one that is stopped while its kernel
+    still answers, is waited for.
+    """
+    every = max(1, seconds // 3)
+    return {
+        "keepalives": 1, "keepalives_idle": seconds, "keepalives_interval": every,
+        "keepalives_count": 3, "tcp_user_timeout": 1000 * seconds * 2,
+    }  # fmt: skip
 
 
 def _parsed(url: str | URL, password: str) -> URL:

@@ -307,5 +307,6 @@ def _wrong(error: Exception) -> str:
 
 
 def _line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # PostgreSQL keeps no NUL in a text.
+    lines = [line.strip() for line in text.replace("\0", "").splitlines() if line.strip()]
     return "; ".join(lines[-3:])[:400]

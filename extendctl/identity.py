@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -42,14 +42,15 @@ def identities(config: HostConfig) -> Iterator[list[Identity]]:
     if config.identity_file is not None:
         yield [_configured(config, config.identity_file.expanduser())]
         return
-    agent = _agent()
+    agent = _agent(config.connect_timeout)
     try:
         held = agent.get_keys() if agent else ()
         found = [Identity("the agent's key", key) for key in held] + list(_defaults())
         if not found:
             raise ConfigError(
                 f"host {config.name}: no key to log in with: no identity_file is configured, "
-                f"the agent has none, and none of {', '.join(DEFAULTS)} can be used",
+                "the agent has none or does not answer, and none of "
+                f"{', '.join(DEFAULTS)} can be used",
                 hint="set ssh.identity_file, or start ssh-agent and ssh-add a key",
             )
         yield found
@@ -75,11 +76,21 @@ def _defaults() -> Iterator[Identity]:
             continue
 
 
-def _agent() -> paramiko.Agent | None:
-    try:
-        return paramiko.Agent()
-    except (paramiko.SSHException, OSError):
-        return None
+def _agent(seconds: float) -> paramiko.Agent | None:
+    """The agent with its keys; None where there is none, or it does not tell them in time.
+
+    paramiko reads them with no limit of its own, so that a deaf agent would be waited for for ever.
+    """
+    found: list[paramiko.Agent] = []
+
+    def connect() -> None:
+        with suppress(paramiko.SSHException, OSError):
+            found.append(paramiko.Agent())
+
+    asking = threading.Thread(target=connect, name="ssh-agent", daemon=True)
+    asking.start()
+    asking.join(seconds)
+    return found[0] if found else None
 
 
 class _UnusableError(Exception):

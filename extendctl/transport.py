@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from extendctl.errors import ExtendctlError
 
 OUTPUT_LIMIT = 64 * 1024 * 1024
 """Bytes of output after which a command is taken for a flood and given up."""
+
+_MOMENT = 1.0  # seconds in which a killed process ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +62,38 @@ class LocalTransport:
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60.0) -> Result:
         """Run argv in a session of its own: Ctrl-C ends this program and not the command."""
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 list(argv),
-                input=stdin,
-                capture_output=True,
-                timeout=timeout,
-                check=False,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 start_new_session=True,
                 cwd="/",
                 env={"PATH": os.environ.get("PATH", os.defpath)},
             )
         except FileNotFoundError:
             return Result(tuple(argv), 127, "", f"{argv[0]}: command not found")
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired as late:
+            _give_up(process)
             raise LineLost(f"{argv[0]} did not end within {timeout:g} s", sent=True) from late
-        return Result(tuple(argv), done.returncode, _text(done.stdout), _text(done.stderr))
+        return Result(tuple(argv), process.returncode, _text(stdout), _text(stderr))
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _give_up(process: "subprocess.Popen[bytes]") -> None:
+    """Kill what may be killed, and wait for nothing: root's command is not ours to end."""
+    with suppress(PermissionError):
+        process.kill()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_MOMENT)
 
 
 def _text(raw: bytes) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -283,3 +284,15 @@ def test_without_identity_file_the_agent_is_asked(sshd: Sshd, tmp_path: Path) ->
     finally:
         agent.terminate()
         agent.wait()
+
+
+def test_an_agent_that_does_not_answer_is_not_waited_for(sshd: Sshd, tmp_path: Path) -> None:
+    """It takes the connection and says nothing; the other keys are tried after the time limit."""
+    (tmp_path / ".ssh").mkdir(exist_ok=True)
+    shutil.copy(sshd.user_key, tmp_path / ".ssh" / "id_ecdsa")
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(tmp_path / "agent"))
+        deaf.listen()
+        began = time.monotonic()
+        assert as_user(sshd, tmp_path, SSH_AUTH_SOCK=str(tmp_path / "agent")) == "here\n"
+    assert time.monotonic() - began < 30

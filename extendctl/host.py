@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from extendctl import lease
 from extendctl.config import HostConfig
-from extendctl.errors import Fault, NotNow, OutcomeUnknown, Refused, Unreachable
+from extendctl.errors import ExtendctlError, Fault, NotNow, OutcomeUnknown, Refused, Unreachable
 from extendctl.stack import ToolFailed
 from extendctl.transport import LineLost, Result, Transport
 
@@ -61,11 +61,13 @@ class Deed:
 class Watcher(Protocol):
     """Who is told of deeds: before (it may forbid, by raising) and after.
 
-    `after` is called once the command may have begun, with None when its result was not told.
+    `after` is called once the command may have begun, with None when its result was not told;
+    `withdrawn` in its place when it was certainly not begun. None of them is told twice.
     """
 
     def before(self, host: str, deed: Deed) -> None: ...
     def after(self, host: str, deed: Deed, result: Result | None) -> None: ...
+    def withdrawn(self, host: str, deed: Deed) -> None: ...
 
 
 class Host:
@@ -153,6 +155,7 @@ class Host:
             result = self._run(deed, until)
         except LineLost as lost:
             if not lost.sent:
+                self._withdraw(deed)
                 raise Unreachable(str(lost), host=self.name) from lost
             self._tell(deed, None)
             raise OutcomeUnknown(
@@ -160,7 +163,11 @@ class Host:
                 host=self.name,
                 hint="when the machine can be reached again, resume: it looks first",
             ) from lost
+        except ExtendctlError:  # there was no line to send it on
+            self._withdraw(deed)
+            raise
         if lease.lapsed(result):
+            self._withdraw(deed)
             self._clock = None
             raise Unreachable(
                 f"{self.name}: `{_shown(deed.argv)}` came too late, more than {lease.LEASE:g} s "
@@ -169,6 +176,10 @@ class Host:
                 hint="nothing was done by it; run the command again, it looks first",
             )
         return result
+
+    def _withdraw(self, deed: Deed) -> None:
+        if self._watcher is not None:
+            self._watcher.withdrawn(self.name, deed)
 
     def _tell(self, deed: Deed, result: Result | None) -> None:
         if self._watcher is not None:

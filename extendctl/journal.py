@@ -2,13 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from extendctl.errors import ExtendctlError, Interrupted, OutcomeUnknown, TakenOver, Unreachable
 from extendctl.host import Deed
 from extendctl.model import LayerOutcome, LayerReport, Operation
-from extendctl.records import DeedRecord
 from extendctl.size import Size
 from extendctl.stack import DEVICES, Archived, Event, Hand, Layer, Measured, Settled, Skipped, walk
 from extendctl.store import Store
@@ -35,7 +34,7 @@ class Journal:
         self.unrecorded = False  # True while something new is made, which no operation covers
         self._stop = stop
         self._listener = listener
-        self._since: dict[int, datetime] = {}
+        self._sent: dict[int, int] = {}  # thread: the number of the deed that it has sent
 
     def _open(self) -> Operation:
         if self.operation is None:
@@ -51,26 +50,25 @@ class Journal:
             )
         if self.unrecorded:
             return
-        operation = self._open()
-        self.store.heartbeat(operation)
-        self._since[threading.get_ident()] = self.store.clock()
+        number = self.store.begin_deed(
+            self._open(), host, deed.argv, deed.stdin.decode(errors="backslashreplace")
+        )
+        self._sent[threading.get_ident()] = number
 
     def after(self, host: str, deed: Deed, result: Result | None) -> None:
         """Keep what the command left behind."""
         self.acted += 1
         if self.unrecorded:
             return
+        status = None if result is None else result.status
         output = "" if result is None else result.stdout + result.stderr
-        record = DeedRecord(
-            host=host,
-            argv=deed.argv,
-            stdin=deed.stdin.decode(errors="backslashreplace"),
-            status=None if result is None else result.status,
-            output=output,
-            started_at=self._since[threading.get_ident()],
-            ended_at=self.store.clock(),
-        )
-        self.store.deed(self._open(), record)
+        self.store.end_deed(self._open(), self._sent[threading.get_ident()], status, output)
+
+    def withdrawn(self, host: str, deed: Deed) -> None:
+        """Strike it out. Where the state cannot be written it stays, as one of no known result."""
+        if not self.unrecorded:
+            with suppress(ExtendctlError):
+                self.store.withdraw_deed(self._sent[threading.get_ident()])
 
     def tell(self, event: Event) -> None:
         """Pass an event on to whoever listens."""

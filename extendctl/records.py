@@ -1,12 +1,12 @@
 """The journal in the state: what each layer measured and became, and each command that acted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from extendctl.database import Database
 from extendctl.errors import TakenOver
@@ -81,6 +81,7 @@ class Record:
 class DeedRecord:
     """A command that may have changed something. `status` is None when it was not told.
 
+    `ended_at` is None as long as it is at work, and for ever if its program died meanwhile.
     `stdin` is what it was given to read; it never holds a secret.
     """
 
@@ -144,19 +145,35 @@ class Records:
             else:
                 connection.execute(update(records).where(records.c.seq == pending).values(done))
 
-    def deed(self, op: Operation, deed: DeedRecord) -> None:
-        """Write down a command that may have changed something; `output` is cut to its tail.
+    def begin_deed(self, op: Operation, host: str, argv: Sequence[str], stdin: str) -> int:
+        """Write a command down before it is sent, and show life; gives its number.
+
+        Whoever comes after a program that died in between knows what may have been done.
+        """
+        values = {"operation_id": op.id, "host": host, "argv": list(argv), "stdin": stdin,
+                  "output": "", "started_at": now()}  # fmt: skip
+        with self._database.writing() as connection:
+            claim(connection, op)
+            made = connection.scalar(insert(deeds).values(values).returning(deeds.c.seq))
+            return int(made or 0)
+
+    def end_deed(self, op: Operation, seq: int, status: int | None, output: str) -> None:
+        """Write down what a command has said; None for a status that was not told.
 
         A deed that was done after a takeover is written down all the same, then TakenOver raised.
         """
-        tail = deed.output.replace("\0", "").encode()[-OUTPUT_TAIL:].decode(errors="ignore")
-        values = asdict(deed) | {"operation_id": op.id, "output": tail, "argv": list(deed.argv)}
-        del values["seq"]
+        tail = output.replace("\0", "").encode()[-OUTPUT_TAIL:].decode(errors="ignore")
+        done = {"status": status, "output": tail, "ended_at": now()}
         with self._database.writing() as connection:
-            connection.execute(insert(deeds).values(values))
+            connection.execute(update(deeds).where(deeds.c.seq == seq).values(done))
             held = _holds(connection, op)
         if not held:
             raise _taken_over(op)
+
+    def withdraw_deed(self, seq: int) -> None:
+        """Strike out a command that was certainly not begun."""
+        with self._database.writing() as connection:
+            connection.execute(delete(deeds).where(deeds.c.seq == seq))
 
     def runs(self, operation_id: int) -> list[Run]:
         """Who has worked on an operation, in the order in which they began."""
@@ -186,7 +203,7 @@ class Records:
             ]
 
     def deeds(self, operation_id: int) -> list[DeedRecord]:
-        """An operation's commands, in the order in which they ended."""
+        """An operation's commands, in the order in which they were sent."""
         mine = select(deeds).where(deeds.c.operation_id == operation_id)
         with self._database.reading() as connection:
             rows = connection.execute(mine.order_by(deeds.c.seq)).mappings().all()

@@ -25,6 +25,7 @@ SITES: dict[str, Make] = {
     "tower": lambda path: tower("multipath", "gpt", "luks", "lvm", "ext4", path=path),
 }
 AFTER = ("deed after", "commit after")
+DEEDS = ("deed before", "deed after")
 CALLS = ("question before", "question after")
 every_site = pytest.mark.parametrize(
     ("name", "kinds"), [(name, kinds) for name in SITES for kinds in (EVERYTHING, CALLS)]
@@ -69,6 +70,22 @@ def test_who_is_killed_at_any_moment_is_followed_at_once(
         assert open_ or stage.growths in ({}, dict.fromkeys(stage.growths, 1))
         healed(stage, before)
     assert number > len(kinds)
+    stage.store.close()
+
+
+@pytest.mark.parametrize("kind", DEEDS)
+def test_what_a_killed_program_may_have_done_is_in_the_record(kind: str, directory: Path) -> None:
+    """Its last command, of which nobody heard the end, stands there before those of who resumes."""
+    rehearsal = Rehearsal(iscsi_ext4, directory, shared=True)
+    for number in (1, 2, 3):
+        stage = rehearsal.again()
+        start(stage, Fate(number, killed, (kind,))).ended()
+        told = [deed.status for deed in stage.store.deeds(1)]
+        assert told == [*([0] * (number - 1)), None]
+        assert stage.resume().exit_status == 0
+        deeds = stage.store.deeds(1)
+        assert {deed.argv for deed in deeds} == set(stage.world.deeds())
+        assert (deeds[number - 1].status, deeds[number - 1].ended_at) == (None, None)
     stage.store.close()
 
 

@@ -85,6 +85,7 @@ def test_a_deed_that_comes_too_late_is_not_begun(name: str, why: str, tmp_path: 
     assert (report.outcome, report.exit_status) == (Outcome.NOT_NOW, 4), report.error
     assert "was not begun" in str(report.error)
     assert stage.world.deeds() == []
+    assert stage.store.deeds(1) == []
     assert stage.extend().outcome == Outcome.DONE
 
 

@@ -23,7 +23,6 @@ from extendctl.model import (
     Volume,
 )
 from extendctl.owner import LAPSE, Heartbeat, is_dead, me
-from extendctl.records import DeedRecord
 from extendctl.size import GIB, Size
 from extendctl.stack import Measured, Obstacle
 from extendctl.store import Store, open_store
@@ -310,13 +309,21 @@ def test_a_layer_that_could_not_be_measured_has_a_line_too(store: Store) -> None
 
 def test_a_deed_keeps_the_end_of_what_was_said(store: Store) -> None:
     op = opened(store)
-    start = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    said = "x" * 5000 + "\0ü: no space left"
-    store.deed(op, DeedRecord("silo", ("lvextend", "-L2g"), 5, said, start, None))
+    number = store.begin_deed(op, "silo", ("lvextend", "-L2g"), "")
+    (begun,) = store.deeds(op.id)
+    assert (begun.argv, begun.status, begun.ended_at) == (("lvextend", "-L2g"), None, None)
+    store.end_deed(op, number, 5, "x" * 5000 + "\0ü: no space left")
     (deed,) = store.deeds(op.id)
-    assert (deed.argv, deed.status, deed.started_at) == (("lvextend", "-L2g"), 5, start)
+    assert (deed.argv, deed.status, deed.started_at) == (begun.argv, 5, begun.started_at)
+    assert deed.ended_at is not None
     assert deed.output.endswith("xü: no space left")
     assert len(deed.output.encode()) <= 4096
+
+
+def test_a_deed_that_was_not_begun_is_struck_out(store: Store) -> None:
+    op = opened(store)
+    store.withdraw_deed(store.begin_deed(op, "silo", ("lvextend",), ""))
+    assert store.deeds(op.id) == []
 
 
 def test_the_volume_has_its_size_once_the_trunk_has_settled(store: Store) -> None:
@@ -377,23 +384,24 @@ def test_a_failed_operation_gets_no_space_that_others_were_promised(store: Store
 
 def test_who_was_taken_over_can_write_nothing_but_what_it_did(store: Store) -> None:
     old = opened(store)
-    new = store.take_over(old, me())
+    number = store.begin_deed(old, "silo", ("lvextend",), "")
+    new = store.take_over(store.operation(old.id), me())
     layer = Lv()
-    start = datetime.now(UTC)
     deeds: tuple[Callable[[], object], ...] = (
         lambda: store.measured(old, Measured(layer, GIB, 2 * GIB)),
         lambda: store.settled(old, layer.report(GIB, LayerOutcome.FULL)),
         lambda: store.heartbeat(old),
         lambda: store.trunk_settled(old, 9 * GIB),
         lambda: store.close_operation(old, OperationState.DONE),
-        lambda: store.deed(old, DeedRecord("silo", ("lvextend",), 0, "", start, start)),
+        lambda: store.begin_deed(old, "silo", ("resize2fs",), ""),
+        lambda: store.end_deed(old, number, 0, ""),
     )
     for deed in deeds:
         with pytest.raises(TakenOver, match=f"operation {old.id} of vol1 has been taken over"):
             deed()
     assert store.records(old.id) == []
     assert store.volume("vol1").size == GIB
-    assert len(store.deeds(old.id)) == 1
+    assert [one.status for one in store.deeds(old.id)] == [0]
     store.close_operation(new, OperationState.DONE)
     with pytest.raises(TakenOver):
         store.heartbeat(new)

@@ -135,6 +135,11 @@ def test_while_the_owner_lives_the_volume_is_busy(directory: Path) -> None:
 def taking_over(stage: Stage) -> VolumeReport:
     """Take over as when the owner's heart has stopped for so long that it may be done, and die."""
     stage.world.later(LAPSE)
+    return taking_over_early(stage)
+
+
+def taking_over_early(stage: Stage) -> VolumeReport:
+    """Take over by force, while what the owner has decided is still good, and die."""
     operation = stage.store.open_operations()[0]
     stage.store.take_over(operation, me())
     killed()
@@ -144,7 +149,7 @@ def taking_over(stage: Stage) -> VolumeReport:
 def test_who_wakes_up_after_being_taken_over_does_nothing_more(directory: Path) -> None:
     """A frozen owner that was taken over sees it before its next deed, and says 5 or 4."""
     for stage, program in frozen_moments(directory, ("deed after",)):
-        assert start(stage, Fate(0, killed), taking_over).ended() == -signal.SIGKILL
+        assert start(stage, Fate(0, killed), taking_over_early).ended() == -signal.SIGKILL
         deeds = stage.world.deeds()
         program.thaw()
         assert program.ended() == 5
@@ -158,7 +163,7 @@ def test_who_wakes_up_between_the_record_and_the_deed_does_not_do_it(directory: 
     moments = 0
     for stage, program in frozen_moments(directory, ("event",)):
         moments += 1
-        assert start(stage, Fate(0, killed), taking_over).ended() == -signal.SIGKILL
+        assert start(stage, Fate(0, killed), taking_over_early).ended() == -signal.SIGKILL
         deeds = stage.world.deeds()
         program.thaw()
         assert program.ended() in {4, 5}

@@ -25,15 +25,20 @@ def loose(config: Config, state: Path | None) -> Iterator[str]:
         if config.state_password_from == config_state.IN_FILE:
             yield from _read(config.source, "the configuration, which holds a password,")
     if state is not None:
-        for suffix in ("", "-wal", "-shm"):
-            yield from _private(Path(f"{state}{suffix}"), "the state")
-        yield from _written(state.absolute().parent, "the state's directory")
+        yield from loose_state(state)
     if config.state_password_from.startswith(_FILE):
         yield from _private(Path(config.state_password_from.removeprefix(_FILE)), "a password")
     for key in sorted({one.identity_file for one in config.hosts.values() if one.identity_file}):
         yield from _private(key, "a private key")
     for known in sorted({one.known_hosts for one in config.hosts.values() if one.known_hosts}):
         yield from _written(known, "the known host keys")
+
+
+def loose_state(state: Path) -> Iterator[str]:
+    """The same for SQLite's files and their directory; opening it makes the files private."""
+    for suffix in ("", "-wal", "-shm"):
+        yield from _private(Path(f"{state}{suffix}"), "the state")
+    yield from _written(state.absolute().parent, "the state's directory")
 
 
 def _private(path: Path, what: str) -> Iterator[str]:

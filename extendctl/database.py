@@ -255,8 +255,24 @@ class Database:
         if self.file is not None and self.file.is_dir():
             return ConfigError(f"{self} is a directory, not a database", hint="name a file")
         what, hint = _SQLITE.get(code, ("does not answer as it should", RESTORE))
+        if code in {"CANTOPEN", "IOERR", "READONLY"} and self.file is not None:
+            what, hint = _beneath(self.file) or (what, hint)
         kind = Damaged if code in {"NOTADB", "CORRUPT"} else ConfigError
         return kind(f"{self} {what} ({said})", hint=hint)
+
+
+def _beneath(file: Path) -> tuple[str, str] | None:
+    """What the filesystem under a state has to say, where SQLite only says that it cannot.
+
+    On a full one -shm cannot grow, so that not even reading is possible.
+    """
+    try:
+        found = os.statvfs(file.parent)
+    except OSError:
+        return None
+    if found.f_flag & os.ST_RDONLY:
+        return "is on a filesystem that is mounted read-only", "mount it for writing, and try again"
+    return _SQLITE["FULL"] if found.f_blocks and not found.f_bavail else None
 
 
 def _alive(seconds: int) -> dict[str, int]:

@@ -639,6 +639,17 @@ backends: {{fast: {{driver: lvm, host: silo, volume_group: vg0}}}}
 """
 
 
+def test_a_state_that_was_open_to_all_is_told_once(call: Call, vol1: Path, state: Path) -> None:
+    """Opening it makes it private; whoever owns it learns that it was not."""
+    file = state / "state.db"
+    file.chmod(0o666)
+    first = call("volume", "list", "-o", "json")
+    assert (first.status, len(first.data)) == (0, 1)
+    assert f"the state {file} can be read by others (mode 0666)" in first.err
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "mode" not in call("volume", "list").err
+
+
 def test_after_a_signal_nothing_is_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
     """It may come in the middle of an import, and leave half a module behind."""
     session = Session(hurried=True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -369,3 +370,29 @@ def test_what_a_server_cannot_hold_is_not_told_as_unreachable(postgres: Server) 
         add(store)
         with pytest.raises(ConfigError, match="cannot hold what was to be kept"):
             store.add_volume("v\0", backend="b", source="s", identity="i", size=1)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem of a megabyte, in memory."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if os.geteuid() or subprocess.run(words, check=False).returncode:
+        pytest.skip("only root can mount a filesystem")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_beneath_a_state_is_called_full(small_disk: Path) -> None:
+    path = made(small_disk / "state.db")
+    with (small_disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(bytes(4096))
+    assert "cannot grow: the filesystem is full" in fault(f"sqlite:///{path}")
+
+
+def test_a_disk_that_is_mounted_read_only_is_called_that(small_disk: Path) -> None:
+    path = made(small_disk / "state.db")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert "is on a filesystem that is mounted read-only" in fault(f"sqlite:///{path}")

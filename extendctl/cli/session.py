@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extendctl.errors import ExtendctlError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # a start that shows help must not pay for these
     from extendctl.journal import Listener
 
 OUTPUTS = ("table", "json", "yaml")
+_FILE = "sqlite:///"
 _WORST = (130, 1, 5, 4, 3, 2, 0)
 
 
@@ -74,8 +76,12 @@ class Session:
         """All that a command on volumes works with."""
         settings = self.settings()
         from extendctl.app import opened
+        from extendctl.config_permissions import loose_state
         from extendctl.extension.means import silent
 
+        if settings.state.startswith(_FILE):  # before it is opened, which takes these rights away
+            told = loose_state(Path(settings.state.removeprefix(_FILE)))
+            self.console.message([Line(f"warning: {one}", Tone.WARN) for one in told])
         with opened(settings, self.stop, listener or silent) as means:
             if means.store.upgraded is not None:
                 from extendctl.views_state import upgrade

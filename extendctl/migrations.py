@@ -6,6 +6,7 @@ from typing import Any
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     Connection,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     insert,
     select,
     table,
+    update,
 )
 
 from extendctl.tables import REVISIONS, alembic_version
@@ -67,7 +69,21 @@ def _last_owners() -> Insert:
     return insert(table("runs", *map(column, names))).from_select(names, found)
 
 
-STEPS: Mapping[str, Step] = {"0002": _whole_story}
+def _each_asking(op: Operations) -> None:
+    """0003: reason and decision of each run, of which an operation had kept its first one's."""
+    for name, kind in (("reason", Text), ("decision", JSON), ("given", JSON)):
+        op.add_column("runs", Column(name, kind))
+    run, of = (table(one, *map(column, names)) for one, names in _ASKED)
+    for name in ("reason", "decision"):
+        kept = select(of.c[name]).where(of.c.id == run.c.operation_id).scalar_subquery()
+        op.execute(update(run).where(run.c.epoch == 1).values({name: kept}))
+
+
+_ASKED = (
+    ("runs", ("operation_id", "epoch", "reason", "decision")),
+    ("operations", ("id", "reason", "decision")),
+)
+STEPS: Mapping[str, Step] = {"0002": _whole_story, "0003": _each_asking}
 """What leads to a revision from the one before. It must not use tables.py, which has moved on."""
 
 

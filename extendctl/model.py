@@ -192,6 +192,7 @@ class Opening:
     options: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
     decision: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     expected_attachments: frozenset[int] | None = None
     pool_key: str | None = None
     needed: Size = 0

@@ -20,7 +20,7 @@ from extendctl.admission import (
 from extendctl.database import Database
 from extendctl.errors import Busy, Fault, Refused, not_found
 from extendctl.model import Opening, Operation, OperationState, Owner, Seen
-from extendctl.records import Began, begin_run, claim, note_all
+from extendctl.records import Asked, Began, begin_run, claim, note_all
 from extendctl.size import Size
 from extendctl.tables import now, operations, sound, volumes
 
@@ -59,7 +59,8 @@ class Operations:
                 _supersede(connection, row.id)
                 made = insert(operations).values(_opened(row, wanted)).returning(operations.c.id)
                 number = int(connection.scalar(made) or 0)
-                begin_run(connection, number, 1, Began.OPENED, wanted.owner)
+                asked = Asked(wanted.reason, wanted.decision, wanted.given)
+                begin_run(connection, number, 1, Began.OPENED, wanted.owner, asked)
                 return _fetch(connection, number)
         except IntegrityError as taken:
             raise self._held(volume) from taken
@@ -70,6 +71,8 @@ class Operations:
         owner: Owner,
         pool_free: Size | None = None,
         pool_seen: datetime | None = None,
+        *,
+        asked: Asked = Asked(),  # noqa: B008 - it is frozen
     ) -> Operation:
         """Take up an incomplete or failed operation again, with the space it was promised.
 
@@ -88,11 +91,16 @@ class Operations:
                 if not row.trunk_settled:
                     pool = Promise(row.pool_key, row.reserved, pool_free, pool_seen)
                     check_pool(connection, row.volume, pool)
-                return _handed_over(connection, row, owner, Began.TAKEN_UP)
+                return _handed_over(connection, row, owner, Began.TAKEN_UP, asked)
         except IntegrityError as taken:
             raise self._held(row.volume) from taken
 
-    def take_over(self, dead: Operation, owner: Owner) -> Operation:
+    def take_over(
+        self,
+        dead: Operation,
+        owner: Owner,
+        asked: Asked = Asked(),  # noqa: B008 - it is frozen
+    ) -> Operation:
         """Become the owner of an open operation whose owner is dead; the caller has seen to that.
 
         Raises Busy if it was taken over, was closed, or showed life since `dead` was read.
@@ -104,7 +112,7 @@ class Operations:
                     f"operation {dead.id} of {dead.volume} is no longer as it was",
                     hint=f"see `extendctl operation show {dead.id}`",
                 )
-            return _handed_over(connection, row, owner, Began.TAKEN_OVER)
+            return _handed_over(connection, row, owner, Began.TAKEN_OVER, asked)
 
     def heartbeat(self, op: Operation) -> None:
         """Show life. Raises TakenOver when the operation is no longer this owner's."""
@@ -234,7 +242,9 @@ def _owned(owner: Owner) -> dict[str, Any]:
     return {f"owner_{name}": value for name, value in asdict(owner).items()}
 
 
-def _handed_over(connection: Connection, row: Row[Any], owner: Owner, how: Began) -> Operation:
+def _handed_over(
+    connection: Connection, row: Row[Any], owner: Owner, how: Began, asked: Asked
+) -> Operation:
     """Let `owner` have it open; the epoch is compared, whatever the row was read under."""
     same = and_(
         operations.c.id == row.id,
@@ -248,7 +258,7 @@ def _handed_over(connection: Connection, row: Row[Any], owner: Owner, how: Began
     done = connection.execute(update(operations).where(same).values(values | _owned(owner)))
     if done.rowcount != 1:
         raise Busy(f"operation {row.id} of {row.volume} was taken by another", hint="try again")
-    begin_run(connection, row.id, row.epoch + 1, how, owner)
+    begin_run(connection, row.id, row.epoch + 1, how, owner, asked)
     return _fetch(connection, row.id)
 
 

@@ -28,7 +28,7 @@ OUTPUT_TAIL = 4096
 _LINE = ("seq", "epoch", "key", "host", "kind", "name", "before", "target", "after", "note",
          "error", "measured_at", "settled_at", "archive")  # fmt: skip
 _DEED = ("seq", "host", "status", "output", "started_at", "ended_at", "stdin")
-_RUN = ("epoch", "user", "sudo_user", "machine", "pid")
+_RUN = ("epoch", "user", "sudo_user", "machine", "pid", "reason")
 
 
 class Began(StrEnum):
@@ -41,10 +41,20 @@ class Began(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Why a run was asked for, policy's reasons, and what else the command was told."""
+
+    reason: str | None = None
+    decision: Sequence[str] = ()
+    given: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One program's work on an operation, from its opening to its end or to the next run.
 
-    `at` is None where an earlier version of the program did not write it down.
+    `at` is None where an earlier version of the program did not write it down; `decision` is
+    policy's reasons, and `given` the options that nothing else in the record tells of.
     """
 
     what: Began
@@ -54,6 +64,9 @@ class Run:
     machine: str
     pid: int
     at: datetime | None
+    reason: str | None = None
+    decision: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +198,8 @@ class Records:
                     **{name: row[name] for name in _RUN},
                     what=Began(row["what"]),
                     at=row["began_at"],
+                    decision=tuple(row["decision"] or ()),
+                    given=tuple(row["given"] or ()),
                 )
                 for row in (sound(one, runs) for one in rows)
             ]
@@ -213,14 +228,20 @@ class Records:
             ]
 
 
-def begin_run(
-    connection: Connection, operation_id: int, epoch: int, what: Began, owner: Owner
+def begin_run(  # noqa: PLR0913, PLR0917 - one for each thing that is told of a run
+    connection: Connection,
+    operation_id: int,
+    epoch: int,
+    what: Began,
+    owner: Owner,
+    asked: Asked = Asked(),
 ) -> None:
-    """Write down who works on an operation from now on."""
+    """Write down who works on an operation from now on, and why."""
     connection.execute(
         insert(runs).values(
             operation_id=operation_id, epoch=epoch, what=what, user=owner.user,
             sudo_user=owner.sudo_user, machine=owner.machine, pid=owner.pid, began_at=now(),
+            reason=asked.reason, decision=list(asked.decision), given=list(asked.given),
         )
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """What `alembic_version` held over time; migrations.py leads from each to the next."""
 
 REVISION = REVISIONS[-1]
@@ -172,6 +172,10 @@ runs = Table(
     Column("machine", String(400), nullable=False),
     Column("pid", BigInteger, nullable=False),
     Column("began_at", Utc),  # NULL where an earlier version did not write it down
+    # Likewise: why it was asked for, what policy said, and what else the command was told.
+    Column("reason", Text),
+    Column("decision", _Json),
+    Column("given", _Json),
     Index(None, "operation_id", "seq"),
     **_EXACT,
 )

@@ -71,7 +71,8 @@ def story_data(story: Story) -> dict[str, Any]:
 
 
 def _run_data(run: Run) -> dict[str, Any]:
-    return asdict(run) | {"what": str(run.what), "at": moment(run.at)}
+    listed = {"decision": list(run.decision), "given": list(run.given)}
+    return asdict(run) | {"what": str(run.what), "at": moment(run.at)} | listed
 
 
 def record_data(record: Record) -> dict[str, Any]:

@@ -47,9 +47,10 @@ def operation(story: Story) -> Page:
     one, records, deeds = story.operation, story.records, story.deeds
     page: list[Line | Table] = [*facts(_beginning(one, alive=story.alive))]
     page += [Line(), Line("runs", Tone.STRONG), _runs(story.runs)]
-    if one.decision:
+    told = (*one.decision, *(reason for run in story.runs for reason in run.decision))
+    if told:
         page += [Line(), Line("decision", Tone.STRONG)]
-        page += [Line(reason, indent=2) for reason in one.decision]
+        page += [Line(reason, indent=2) for reason in dict.fromkeys(told)]
     if records:
         page += [Line(), Line("layers", Tone.STRONG), _layers(records)]
     kept = [one for one in records if one.archive is not None]
@@ -90,10 +91,12 @@ def _runs(runs: Sequence[Run]) -> Table:
             Cell(_who(one)),
             Cell(one.machine.partition(":")[0]),
             Cell(str(one.pid)),
+            cell(" ".join((*one.given, *((one.reason,) if one.reason else ())))),
         )
         for one in runs
     )
-    return Table(("WHEN", "WHAT", "WHO", "MACHINE", "PROCESS"), rows, frozenset({"PROCESS"}))
+    columns = ("WHEN", "WHAT", "WHO", "MACHINE", "PROCESS", "WHY")
+    return Table(columns, rows, frozenset({"PROCESS"}), frozenset({"WHY"}))
 
 
 def _layers(records: Sequence[Record]) -> Table:

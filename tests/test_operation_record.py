@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from extendctl import views_operation
 from extendctl.model import Outcome
+from extendctl.page import Table
+from extendctl.policy import Asker
 from extendctl.records import Record
+from extendctl.views_data import Story
 from tests.extending import Stage, begin
 from tests.mortal import Fate, killed, start
 from tests.world.site import file_loop_xfs, iscsi_btrfs_thin, iscsi_ext4, local_lvm
@@ -119,3 +123,28 @@ def test_every_command_that_changed_something_is_kept_with_what_it_read(tmp_path
     operation = stage.store.operation(1)
     assert operation.decision
     assert operation.reason == "ticket 4711"
+
+
+def test_who_repeats_it_has_a_reason_of_their_own(tmp_path: Path) -> None:
+    """The operation stays one; each run keeps why, what policy said, and what else was said."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    stage.world.lie("silo", "lvextend", status=5, err="  no", only="deed", times=1)
+    assert stage.extend(reason="ticket 1").exit_status == 5
+    stage.asker = Asker("bob", None, frozenset())
+    assert stage.extend(reason="ticket 2", allow_lagging=True).outcome == Outcome.DONE
+    (operation,) = stage.store.operations()
+    first, second = stage.store.runs(operation.id)
+    assert (first.reason, second.reason) == ("ticket 1", "ticket 2")
+    assert [("alice" in " ".join(one.decision)) for one in (first, second)] == [True, False]
+    assert [("bob" in " ".join(one.decision)) for one in (first, second)] == [False, True]
+    assert (first.given, second.given) == ((), ("--allow-lagging",))
+    stage.world.lie("silo", "lvextend", status=5, err="  no", only="deed", times=1)
+    stage.extend("30G")
+    stage.resume()
+    resumed = stage.store.runs(2)[-1]
+    assert (resumed.reason, resumed.decision) == (None, ())  # it was allowed when it was asked for
+    story = Story(operation, [first, second], [], [], alive=False)
+    told = [cell.text for part in views_operation.operation(story) if isinstance(part, Table)
+            for row in part.rows for cell in row]  # fmt: skip
+    assert "ticket 1" in told
+    assert "--allow-lagging ticket 2" in told

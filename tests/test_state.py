@@ -473,6 +473,7 @@ def expected(store: Store) -> None:
         (run,) = store.runs(operation.id)
         assert (run.what, run.user, run.sudo_user) == ("opened", "root", "alice")
         assert (run.pid, run.at) == (4711, operation.opened_at)
+        assert (run.reason, run.decision) == (operation.reason, operation.decision)
 
 
 def shape(url: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def open_new(means: Means, plan: Plan, dead: Operation | None) -> Operation:
         options=plan.options(),
         reason=plan.wish.reason,
         decision=plan.decision.reasons,
+        given=plan.given(),
         expected_attachments=frozenset(one.id for one in plan.volume.attachments),
         pool_key=pool.key if pool is not None and thick else None,
         needed=plan.needed,
@@ -62,11 +63,11 @@ def open_new(means: Means, plan: Plan, dead: Operation | None) -> Operation:
 def take_up(means: Means, earlier: Operation, plan: Plan) -> Operation:
     """Own an unfinished operation: a dead owner's is taken over, a closed one opened again."""
     if earlier.state is OperationState.OPEN:
-        return means.store.take_over(earlier, me())
+        return means.store.take_over(earlier, me(), plan.asked())
     pool = plan.trunk.pool
     thick = pool is not None and not plan.trunk.thin
     free = pool.free if pool is not None and thick else None
-    return means.store.reopen_operation(earlier.id, me(), free, plan.seen)
+    return means.store.reopen_operation(earlier.id, me(), free, plan.seen, asked=plan.asked())
 
 
 def carry_out(desk: Desk, plan: Plan, operation: Operation) -> VolumeReport:

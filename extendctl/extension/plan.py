@@ -9,6 +9,7 @@ from extendctl.errors import ExtendctlError, Fault, Unreachable
 from extendctl.journal import Trail, skipped
 from extendctl.model import Attachment, GrowOptions, LayerReport, Volume
 from extendctl.policy import Decision
+from extendctl.records import Asked
 from extendctl.size import Size
 from extendctl.stack import DEVICES, Stack, Trunk
 
@@ -94,6 +95,16 @@ class Plan:
     def lines(self) -> list[LayerReport]:
         """All lines, the trunk's first."""
         return [*self.trail.lines, *(line for one in self.branches for line in one.lines())]
+
+    def given(self) -> tuple[str, ...]:
+        """The options that mattered for this call alone."""
+        said = {"--yes": self.wish.confirmed, "--allow-lagging": self.wish.allow_lagging}
+        return tuple(name for name, was in said.items() if was and self.wish.governed)
+
+    def asked(self) -> Asked:
+        """Why it is done, and who allowed it, for the record."""
+        decision = self.decision.reasons if self.wish.governed else ()
+        return Asked(self.wish.reason, decision, self.given())
 
     def options(self) -> dict[str, Any]:
         """What `resume` has to know of the wish."""

@@ -678,3 +678,21 @@ def test_a_signal_during_an_operation_lets_what_is_in_flight_end(
         signal.raise_signal(signal.SIGINT)
     assert session.stop.is_set()
     assert "interrupt again to leave at once" in capfd.readouterr().err
+
+
+class Presses(threading.Event):
+    """Somebody presses Ctrl-C while the first command of a create is about to be sent."""
+
+    def is_set(self) -> bool:
+        raise KeyboardInterrupt
+
+
+@deeds
+def test_a_create_that_is_interrupted_names_the_way_on(call: Call) -> None:
+    words = ("volume", "create", "vol1", "--backend", "files", "--size", "1G", "-o", "json")
+    done = call(*words, session=Session(stop=Presses()))
+    assert done.status == 130
+    assert (
+        done.data["error"]["hint"] == "the same command looks first, and goes on from what it finds"
+    )
+    assert call(*words).status == 0

@@ -7,7 +7,7 @@ import click
 from extendctl.cli.command import command
 from extendctl.cli.completion import volume_names
 from extendctl.cli.session import Answer, Session, worst
-from extendctl.errors import Usage
+from extendctl.errors import SAME_AGAIN, Interrupted, Usage
 from extendctl.page import Line, Tone
 from extendctl.size import human, parse
 
@@ -52,9 +52,13 @@ def create(
         from extendctl import inspection, inventory, views_data
 
         inspection.named("backend", backend, means.config.backends)
-        made = inventory.create(
-            means, name, backend, wanted.total, project=project, initiators=initiators
-        )
+        try:
+            made = inventory.create(
+                means, name, backend, wanted.total, project=project, initiators=initiators
+            )
+        except KeyboardInterrupt:
+            message = f"interrupted; what has been made of {name} stays"
+            raise Interrupted(message, hint=SAME_AGAIN) from None
         words = f"{made.name}: {human(made.size)} on {backend}, created"
         return Answer(views_data.volume_data(made), lambda: [Line(words, Tone.GOOD)])
 

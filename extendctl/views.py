@@ -247,6 +247,8 @@ def volume(one: Volume, operation: Operation | None, records: Sequence[Record]) 
         page.append(Table(columns, rows, frozenset({"SIZE"}), frozenset({"DEVICE", "MOUNT"})))
     if operation is not None and records:
         page += _last_seen(operation, records)
+    else:
+        page += [Line(), Line(f"its layers, measured now: extendctl volume check {one.name}")]
     if one.lagging or one.open_operation or one.failed_operation:
         page.append(Line(f"to finish: extendctl volume resume {one.name}", Tone.WARN))
     return page

@@ -42,7 +42,7 @@ def test_a_lease_ends_a_while_after_the_decision_on_the_far_clock() -> None:
     [
         (),
         (f"boot-id\t{BOOT}",),
-        ("boot-id\t", "uptime\t12.5"),
+        ("boot-id\tabc", "uptime\t12.5"),
         (f"boot-id\t{BOOT}", "uptime\t-3"),
         (f"boot-id\t{BOOT}", "uptime\tnan"),
         (f"boot-id\t{BOOT}", "uptime\t1e999"),
@@ -63,6 +63,10 @@ def test_a_machine_that_tells_no_time_is_not_acted_on(tmp_path: Path) -> None:
     assert report.exit_status == 3
     assert "does not tell when it was started" in str(report.error)
     assert stage.world.deeds() == []
+
+
+def test_a_sandbox_without_a_boot_id_has_its_uptime() -> None:
+    assert lease.clock(told("boot-id\t", "uptime\t12.5")).lease(lease.now())[0] == ""
 
 
 @pytest.mark.parametrize("name", ATTACHED)

@@ -133,6 +133,24 @@ def test_a_host_that_cannot_write_the_table_has_nothing_to_tell(tmp_path: Path) 
     assert stage.check().error is None
 
 
+@pytest.mark.parametrize("kinds", [("gpt", "ext4"), ("multipath", "gpt", "luks", "lvm", "ext4")])
+def test_what_fails_above_does_not_keep_the_others_from_reading(
+    kinds: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The table is written: web2 must not keep a small partition under what is on it now."""
+    stage = begin(failover(*kinds), tmp_path)
+    stage.world.lie("web1", "resize2fs", status=1, err="resize2fs: no", only="deed")
+    report = stage.extend()
+    assert report.exit_status == 5
+    assert of(report, "web2")["partition"] == "grown"
+    assert {one.host for one in stage.volume().lagging} == {"web1"}
+    for name, (ours, theirs) in shared_devices(stage).items():
+        assert ours == theirs, name
+    stage.world.heal()
+    assert stage.resume().outcome == Outcome.DONE
+    assert stage.check().error is None
+
+
 def test_who_has_nothing_to_read_does_not_lag_with_the_other(tmp_path: Path) -> None:
     """A filesystem straight on the disk: web2 has its device, whatever becomes of web1."""
     stage = begin(failover("ext4"), tmp_path)

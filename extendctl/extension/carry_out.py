@@ -18,6 +18,7 @@ from extendctl.extension.plan import Branch, Plan
 from extendctl.journal import Trail, follow, not_reached, skipped
 from extendctl.model import (
     AttachmentReport,
+    LayerOutcome,
     Opening,
     Operation,
     OperationState,
@@ -151,9 +152,14 @@ def _above(
 
 
 def _stuck(ends: Sequence[tuple[Branch, Trail]]) -> str | None:
-    """The host that holds the content, where it has not been grown to its end."""
+    """The host that holds the content, where it has not come past what the others read again."""
+    stacks = [branch.stack for branch, _ in ends if branch.stack is not None]
+    kinds = {view.kind for stack in stacks for view in stack.views}
+    behind = {LayerOutcome.FAILED, LayerOutcome.UNKNOWN}
     for branch, trail in ends:
-        if branch.stack is not None and branch.stack.content and trail.error is not None:
+        if branch.stack is None or not branch.stack.content:
+            continue
+        if any(line.kind in kinds and line.outcome in behind for line in trail.lines):
             return branch.attachment.host
     return None
 

@@ -52,6 +52,7 @@ def healed(stage: Stage, before: dict[tuple[str, str], int]) -> None:
     assert stage.check().outcome == Outcome.UNCHANGED
 
 
+@pytest.mark.timeout(600)  # a hundred extensions of the tower; where others share the cores
 @every_site
 def test_who_is_killed_at_any_moment_is_followed_at_once(
     name: str, kinds: tuple[str, ...], directory: Path

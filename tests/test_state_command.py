@@ -13,6 +13,7 @@ import pytest
 from extendctl.__main__ import run
 from extendctl.cli.session import Session
 from extendctl.store import open_store
+from extendctl.tables import REVISION
 from tests.postgres import Server
 from tests.test_imports import imported
 from tests.test_state import DATA, contents, fill
@@ -74,7 +75,7 @@ def site(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Site:
 def test_backup_and_restore_say_what_they_did(site: Site) -> None:
     copy = str(site.directory / "copy")
     status, made = site.data("state", "backup", copy)
-    assert (status, made["backup"], made["revision"]) == (0, copy, "0002")
+    assert (status, made["backup"], made["revision"]) == (0, copy, REVISION)
     assert len(made["sha256"]) == 64
     with open_store(f"sqlite:///{site.state}") as store:
         store.remove_volume("grün")
@@ -187,7 +188,7 @@ def test_a_command_says_that_it_brought_the_state_up_to_date(site: Site) -> None
     earlier(site)
     status, out, err = site.call("volume", "list", "-o", "json")
     assert (status, len(json.loads(out))) == (0, 4)
-    assert "the state was brought from revision 0001 to 0002" in err
+    assert "the state was brought from revision 0001 to 0003" in err
     assert f"what it was is kept in {site.state}.0001-" in err
     assert "revision" not in site.call("volume", "list")[2]
 
@@ -201,7 +202,7 @@ def test_check_and_upgrade_know_an_earlier_state(site: Site) -> None:
     _, copy = site.data("state", "backup", str(site.directory / "copy"))
     assert copy["revision"] == "0001"
     status, done = site.data("state", "upgrade")
-    assert (status, done["before"], done["after"]) == (0, "0001", "0002")
+    assert (status, done["before"], done["after"]) == (0, "0001", REVISION)
     assert Path(done["backup"]).exists()
     assert site.data("state", "upgrade")[1]["backup"] is None
 

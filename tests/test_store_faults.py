@@ -117,9 +117,9 @@ def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
 @pytest.mark.parametrize(
     ("revision", "said"),
     [
-        ("0003", "has revision 0003, of a newer extendctl (which knows 0002)"),
-        ("1f2e3d", "has revision 1f2e3d, that this extendctl does not know (which knows 0002)"),
-        ("0000", "has revision 0000, that this extendctl does not know (which knows 0002)"),
+        ("0004", "has revision 0004, of a newer extendctl (which knows 0003)"),
+        ("1f2e3d", "has revision 1f2e3d, that this extendctl does not know (which knows 0003)"),
+        ("0000", "has revision 0000, that this extendctl does not know (which knows 0003)"),
     ],
 )
 def test_another_revision_is_refused(path: Path, revision: str, said: str) -> None:

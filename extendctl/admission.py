@@ -116,7 +116,8 @@ def check_pool(connection: Connection, volume: str, pool: Promise) -> None:
     """Raise Refused when the pool cannot cover this beside what it was promised for.
 
     A promise counts until its volume has grown: from then on the pool's own figures show it,
-    though not figures that were read before, so what was redeemed since then counts as well.
+    though not figures that were read before, so what was redeemed since then counts as well. What
+    the volume itself was promised before is no other's: a clock that was set back would have it so.
     """
     if pool.key is None or pool.free is None:
         return
@@ -124,7 +125,10 @@ def check_pool(connection: Connection, volume: str, pool: Promise) -> None:
     if pool.seen is not None:
         pending = or_(pending, operations.c.released_at >= pool.seen)
     wanted = select(operations).where(
-        operations.c.pool_key == pool.key, operations.c.reserved > 0, pending
+        operations.c.pool_key == pool.key,
+        operations.c.reserved > 0,
+        operations.c.volume != volume,
+        pending,
     )
     holders = connection.execute(wanted.order_by(operations.c.id)).all()
     promised = sum(row.reserved for row in holders)

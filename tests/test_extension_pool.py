@@ -11,6 +11,7 @@ from extendctl.errors import Refused
 from extendctl.model import Outcome, VolumeReport
 from tests.extending import Rehearsal, Stage, begin, code
 from tests.mortal import Fate, killed, start
+from tests.torture.blows import jump
 from tests.world import build, changes
 from tests.world.site import Site, iscsi_ext4
 from tests.world.state import GIB
@@ -91,6 +92,16 @@ def test_what_a_dead_program_was_promised_stays_promised(tmp_path: Path) -> None
     assert code(report) == "no-space"
     assert "promised to operation 1 (vol1)" in str(report.error)
     assert stage.extend("20G", name="vol2").outcome == Outcome.DONE
+    assert stage.resume().outcome == Outcome.DONE
+    assert stage.volume().size == 45 * GIB
+
+
+def test_a_clock_that_is_set_back_does_not_count_a_promise_against_itself(tmp_path: Path) -> None:
+    """It failed at four, and it is three now: it still has its 35 GiB, and nobody else does."""
+    stage = taken_in(Rehearsal(two_volumes, tmp_path, shared=True).again())
+    stage.world.lie("silo", "lvextend", status=5, err="  no", only="deed", times=1)
+    assert stage.extend("45G").exit_status == 5
+    jump(stage, -3600)
     assert stage.resume().outcome == Outcome.DONE
     assert stage.volume().size == 45 * GIB
 

@@ -92,7 +92,7 @@ class Scripts:
         waiting.clear()
 
     def _argv(self, call: Call, size: int) -> tuple[str, ...]:
-        return tuple(self.moved(word, size) for word in call.argv)
+        return tuple(self.moved(word, size) for word in _unleased(call.argv))
 
     def moved(self, text: str, size: int) -> str:
         """Sizes in a command, in bytes or in sectors, moved from the recorded goal to this one."""
@@ -140,11 +140,15 @@ Host {host.name}
 """
 
 
+def _unleased(words: Sequence[str]) -> Sequence[str]:
+    """A command without its lease: a script sends it long after that has run out."""
+    leased = tuple(words[: len(OUTLIVING)]) == OUTLIVING
+    return words[len(OUTLIVING) + 2 :] if leased else words
+
+
 def typed(words: Sequence[str]) -> Iterator[str]:
     """A command as a person types it: with sudo, and without what else the program puts around."""
-    rest = list(words)
-    if tuple(rest[: len(OUTLIVING)]) == OUTLIVING:
-        rest = rest[len(OUTLIVING) + 2 :]
+    rest = list(_unleased(words))
     if rest[:2] == ["sudo", "-n"]:
         yield "sudo"
         rest = rest[2:]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import paramiko
 import pytest
 
 from extendctl.__main__ import run
@@ -606,10 +607,9 @@ def test_who_waits_for_a_silent_machine_leaves_at_once(
     deaf = socket.create_server(("127.0.0.1", 0))
     config, port = tmp_path / "config.yaml", deaf.getsockname()[1]
     config.write_text(DEAF.format(port=port, top=tmp_path))
-    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")]
-    subprocess.run(made, check=True)
-    public = (tmp_path / "key.pub").read_text()
-    (tmp_path / "known").write_text(f"[127.0.0.1]:{port} {public}")
+    key = paramiko.RSAKey.generate(2048)
+    key.write_private_key_file(str(tmp_path / "key"))
+    (tmp_path / "known").write_text(f"[127.0.0.1]:{port} ssh-rsa {key.get_base64()}\n")
     with open_store(f"sqlite:///{tmp_path}/state.db", create=True) as store:
         store.add_volume("vol1", backend="fast", source="vol1", identity="lv:x", size=GIB)
     base = [sys.executable, "-m", "extendctl", "--config", str(config), "volume"]

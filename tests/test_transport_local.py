@@ -62,8 +62,7 @@ def test_roots_command_that_cannot_be_ended_is_not_waited_for(tmp_path: Path) ->
             capture_output=True, text=True, check=False, cwd=TOP, timeout=60,
         )  # fmt: skip
     finally:
-        place.unlink()
-        subprocess.run(["pkill", "-KILL", "-f", str(place)], check=False)
+        place.unlink()  # what runs of it ends by itself
     assert done.stderr == ""
     assert done.stdout == f"{place} did not end within 0.5 s True True\n"
 

@@ -138,6 +138,12 @@ class Sshd:
         """Let known_hosts consist of these lines."""
         self.known_hosts.write_text("".join(f"{line}\n" for line in lines))
 
+    @property
+    def pid(self) -> int:
+        """The process that listens, parent of all its sessions."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self, **options: str | int) -> None:
         """Start it; these options stay."""
         self.options |= options

@@ -4,7 +4,9 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +21,25 @@ def canary(what: str) -> str:
     return f"canary-{what}-{secrets.token_hex(12)}"
 
 
-@dataclass
 class Arguments:
-    """A context manager that reads the arguments of every process, again and again."""
+    """A context manager that sees the arguments of each process which a server starts.
 
-    seen: set[bytes] = field(default_factory=set)
-    _stop: threading.Event = field(default_factory=threading.Event)
+    strace(1) misses none of them, however short they live; the arguments of all other
+    processes are read again and again.
+    """
+
+    def __init__(self, server: int) -> None:
+        self._seen: set[bytes] = set()
+        self._server = server
+        self._stop = threading.Event()
+        self._said = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed on exit
 
     def __enter__(self) -> Self:
+        wanted = ["-f", "-qq", "-v", "-s", "1000000", "-e", "trace=execve", "-o", self._said.name]
+        self._strace = subprocess.Popen(["strace", *wanted, "-p", str(self._server)])
+        while f"TracerPid:\t{self._strace.pid}" not in self._status():
+            assert self._strace.poll() is None, "strace may not look at a process here"
+            time.sleep(0.01)
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
@@ -39,12 +52,23 @@ class Arguments:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        self._strace.terminate()
+        self._strace.wait()
+        self._seen.add(self._said.read())
+        self._said.close()
+
+    def all(self) -> bytes:
+        """Everything that was seen, after the end."""
+        return b"\n".join(self._seen)
+
+    def _status(self) -> str:
+        return Path(f"/proc/{self._server}/status").read_text()
 
     def _watch(self) -> None:
         while not self._stop.wait(0.01):
             for process in Path("/proc").glob("[0-9]*/cmdline"):
                 with suppress(OSError):  # it has ended
-                    self.seen.add(process.read_bytes())
+                    self._seen.add(process.read_bytes())
 
 
 @dataclass

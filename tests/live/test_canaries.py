@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from extendctl.ssh import SshTransport
 from tests.live.canaries import Arguments, Witness, below, canary
 from tests.live.place import tool
 from tests.postgres import Server
@@ -135,7 +137,7 @@ def places(planted: Planted, witness: Witness, arguments: Arguments) -> dict[str
     found["sshd's log"] = (planted.sshd.top / "log").read_bytes()
     found["the database's log"] = (planted.server.directory / "log").read_bytes()
     found["the database"] = everything_in(planted).encode()
-    found["arguments"] = b"\n".join(arguments.seen)
+    found["arguments"] = arguments.all()
     return found
 
 
@@ -152,7 +154,7 @@ def everything_in(planted: Planted) -> str:
 
 def test_no_secret_is_found_where_it_does_not_belong(planted: Planted, disk: None) -> None:
     witness = Witness({VARIABLE: planted.secrets["wrong"], "STRANGER": planted.secrets["stranger"]})
-    with Arguments() as arguments:
+    with Arguments(planted.sshd.pid) as arguments:
         work(planted, witness)
     looked = places(planted, witness, arguments)
     # What was done is seen in each of the places: none was looked at in vain.
@@ -169,8 +171,11 @@ def test_no_secret_is_found_where_it_does_not_belong(planted: Planted, disk: Non
     assert found == []
 
 
-def test_the_watch_sees_what_is_in_an_argument() -> None:
-    secret = canary("argument")
-    with Arguments() as arguments:
-        subprocess.run(["sh", "-c", f"sleep 0.2; : {secret}"], check=True)
-    assert secret.encode() in b"\n".join(arguments.seen)
+def test_the_watch_sees_what_is_in_an_argument(talkative: Sshd) -> None:
+    near, far = canary("near"), canary("far")
+    with Arguments(talkative.pid) as arguments:
+        subprocess.run(["sh", "-c", f"sleep 0.2; : {near}"], check=True)
+        with closing(SshTransport(talkative.config())) as line:
+            assert line.run(["true", far]).status == 0
+    assert near.encode() in arguments.all()
+    assert far.encode() in arguments.all()

@@ -6,10 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from getpass import getuser
-from typing import Final
+from typing import Any, Final
 
 import paramiko
 from paramiko.ssh_exception import PartialAuthentication
@@ -37,6 +38,10 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 Tunnel = Callable[[str, int, float], paramiko.Channel]
 """Open a connection to address and port from the jump host within so many seconds."""
+
+
+Endpoint = tuple[int, Any]
+"""Family and address of a socket, as getaddrinfo(3) gives them."""
 
 
 class DroppedError(Exception):
@@ -99,7 +104,7 @@ class Dial:
         try:
             if self.tunnel is not None:
                 return self.tunnel(address, self.config.port, limit)
-            return _connect(address, self.config.port, limit)
+            return _connect(self._endpoints(address, limit), limit)
         except TimeoutError as no:
             raise self._late("TCP connection", limit) from no
         except paramiko.ChannelException as no:
@@ -110,6 +115,12 @@ class Dial:
             raise self._unreachable("connection refused", "is sshd running there?") from no
         except OSError as no:
             raise self._unreachable(f"cannot connect: {no.strerror or no}") from no
+
+    def _endpoints(self, address: str, limit: float) -> list[Endpoint]:
+        try:
+            return _resolved(address, self.config.port, limit)
+        except TimeoutError as no:
+            raise self._late("the address of its name", limit) from no
 
     def _greet(self, line: paramiko.Transport) -> None:
         """Exchange banners and keys.
@@ -186,13 +197,53 @@ class Dial:
         return Unreachable(f"{place(self.config)}: {message}", hint=hint, host=host)
 
 
-def _connect(address: str, port: int, limit: float) -> socket.socket:
-    """A TCP connection; `limit` is in seconds, for each of the addresses that the name has."""
-    plug = socket.create_connection((address, port), timeout=limit)
+def _resolved(name: str, port: int, limit: float) -> list[Endpoint]:
+    """The endpoints that a name stands for, at least one, within `limit` seconds.
+
+    getaddrinfo(3) has no limit of its own: with two dead name servers it takes twenty seconds.
+    Raises gaierror or TimeoutError.
+    """
+    found: Future[list[Endpoint]] = Future()
+
+    def ask() -> None:
+        try:
+            rows = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+            found.set_result([(row[0], row[4]) for row in rows])
+        except UnicodeError as no:  # a label of more than 63 letters, which is no OSError
+            found.set_exception(socket.gaierror(socket.EAI_NONAME, str(no)))
+        except OSError as no:
+            found.set_exception(no)
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    return found.result(limit)
+
+
+def _connect(endpoints: list[Endpoint], limit: float) -> socket.socket:
+    """A connection to the first endpoint that answers, all of them together within `limit` seconds.
+
+    Each may take its share of what is left, so that a silent one leaves time for the others.
+    Raises what the last one said.
+    """
+    end = time.monotonic() + limit
+    for at, endpoint in enumerate(endpoints, 1):
+        share = (end - time.monotonic()) / (len(endpoints) - at + 1)
+        try:
+            return _plugged(endpoint, max(_TICK, share))
+        except OSError:
+            if at == len(endpoints):
+                raise
+    raise socket.gaierror(socket.EAI_NONAME, "its name has no address")
+
+
+def _plugged(endpoint: Endpoint, limit: float) -> socket.socket:
+    family, address = endpoint
+    plug = socket.socket(family, socket.SOCK_STREAM)
     try:
+        plug.settimeout(limit)
+        plug.connect(address)
         for level, option, value in _SOCKET_OPTIONS:
             plug.setsockopt(level, option, value)
-    except OSError:
+    except BaseException:
         plug.close()
         raise
     return plug

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from extendctl import lease
@@ -29,7 +29,9 @@ def limited(argv: Sequence[str], seconds: float) -> tuple[str, ...]:
 class Question(Generic[T]):
     """A command that only looks, with the parser of its answer. Memoised by all but the parser.
 
-    Where it `tells_time`, its answer has the machine's clock in it as well.
+    Where it `tells_time`, its answer has the machine's clock in it as well. Where it `tells_sudo`,
+    it has one word more on a machine where sudo is used: elsewhere nobody's sudo is asked, which
+    may log it or send mail.
     """
 
     argv: tuple[str, ...]
@@ -38,6 +40,7 @@ class Question(Generic[T]):
     stdin: bytes = b""
     accept: frozenset[int] = frozenset({0})
     tells_time: bool = False
+    tells_sudo: bool = False
 
     seconds = 0.0
 
@@ -225,8 +228,11 @@ class Host:
             return result
 
     def _put(self, question: Question[T]) -> Result:
+        asked = question
+        if question.tells_sudo and self.uses_sudo:
+            asked = replace(question, argv=(*question.argv, "sudo"))
         try:
-            result = self._run(question)
+            result = self._run(asked)
         except LineLost as lost:
             raise Unreachable(
                 f"{self.name} did not answer `{_shown(question.argv)}`: {lost}",

@@ -1,7 +1,8 @@
 """The one text for `sh -s` that asks a machine, unprivileged, for all that discovery needs.
 
 Nothing is ever interpolated into it: some forty reads of /sys and /proc cost one process in place
-of forty. Values come back one to a line as `key<TAB>...`.
+of forty. Values come back one to a line as `key<TAB>...`. With the argument `sudo` it tells what
+that allows, too.
 """
 
 TOOLS = (
@@ -20,7 +21,7 @@ get /etc/machine-id; say machine-id "$value"
 get /proc/sys/kernel/random/boot_id; say boot-id "$value"
 get /proc/uptime; say uptime "${value%% *}"
 while read -r key value; do
-  case $key in CapBnd:) say bounding "$value";; Uid:) uid=${value%%	*}; say uid "$uid";; esac
+  case $key in CapBnd:) say bounding "$value";; Uid:) say uid "${value%%	*}";; esac
 done < /proc/self/status
 while read -r key value unit; do
   case $key in MemAvailable:) say available "$value";; esac
@@ -88,7 +89,7 @@ for node in /run/extendctl-swap-*; do
   [ -s "$node" ] || continue
   get "$node"; say resting "${node#/run/extendctl-swap-}" "$value"
 done
-if [ "$uid" != 0 ] && command -v sudo > /dev/null; then
+if [ "${1-}" = sudo ] && command -v sudo > /dev/null; then
   rules=$(sudo -n -l < /dev/null 2> /dev/null) || rules=
   set -f; IFS='
 '

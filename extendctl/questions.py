@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from extendctl import figures, readings, told
@@ -18,33 +19,18 @@ T = TypeVar("T")
 
 
 def facts() -> Question[HostFacts]:
-    """All that discovery needs, as an ordinary user."""
-    return Question(
-        ("sh", "-s"),
-        lambda result: host_facts(result.stdout),
-        stdin=HOST_SCRIPT.encode(),
-        tells_time=True,
-    )
+    """All that discovery needs, as an ordinary user; and what sudo allows, where it is used."""
+    return replace(_probe(HOST_SCRIPT, host_facts), tells_sudo=True)
 
 
 def target() -> Question[TargetFacts]:
     """What LIO serves, as an ordinary user."""
-    return Question(
-        ("sh", "-s"),
-        lambda result: target_facts(result.stdout),
-        stdin=TARGET_SCRIPT.encode(),
-        tells_time=True,
-    )
+    return _probe(TARGET_SCRIPT, target_facts)
 
 
 def namespaces() -> Question[tuple[Namespace, ...]]:
     """What the NVMe target serves, as an ordinary user."""
-    return Question(
-        ("sh", "-s"),
-        lambda result: read_namespaces(result.stdout),
-        stdin=NVMET_SCRIPT.encode(),
-        tells_time=True,
-    )
+    return _probe(NVMET_SCRIPT, read_namespaces)
 
 
 def _probe(script: str, parse: Callable[[str], T]) -> Question[T]:

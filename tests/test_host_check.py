@@ -6,6 +6,7 @@ import pytest
 
 from extendctl import questions
 from extendctl.errors import Refused
+from extendctl.host import Host
 from extendctl.inspection import HostReport, check_hosts
 from extendctl.transport import Result
 from extendctl.views_site import host_checks
@@ -111,6 +112,15 @@ def test_a_rule_that_asks_is_told_like_one_that_is_missing() -> None:
     report = checked(site)
     assert (report.sudo, set(report.cannot)) == ("partly", {"xfs"})
     assert "of all rules that match the last one is `(root)" in shown(report)
+
+
+def test_where_sudo_is_not_used_nobody_asks_it_what_it_allows() -> None:
+    """It may log that, or send mail."""
+    site = iscsi_ext4()
+    powerless = replace(site.configs()["web1"], become="none")
+    alone = Host(powerless, site.world.line(powerless), is_root=False)
+    assert site.hosts()["web1"].ask(questions.facts()).sudo != ()
+    assert alone.ask(questions.facts()).sudo == ()
 
 
 def test_one_host_that_is_away_does_not_hide_the_others() -> None:

@@ -140,6 +140,12 @@ def test_a_name_that_does_not_resolve(sshd: Sshd) -> None:
         SshTransport(config).run(["true"])
 
 
+def test_a_name_that_no_name_can_be(sshd: Sshd) -> None:
+    config = sshd.config("ghost", address=f"{'x' * 64}.invalid")
+    with pytest.raises(Unreachable, match="cannot resolve the address"):
+        SshTransport(config).run(["true"])
+
+
 def test_the_time_of_the_call_bounds_the_connecting(sshd: Sshd) -> None:
     with listening(says_nothing) as (port, _):
         box = SshTransport(sshd.config("dead", port=port, connect_timeout=30.0))

@@ -161,6 +161,15 @@ def test_what_was_grown_by_hand_is_named_and_adopted(tmp_path: Path) -> None:
     assert not [argv for argv in stage.world.deeds("silo") if argv[0] == "lvextend"]
 
 
+def test_what_is_not_mounted_any_more_is_told_and_is_no_fault(tmp_path: Path) -> None:
+    stage = begin(iscsi_ext4(), tmp_path)
+    with stage.change() as state:
+        state.machines["web1"].mounts.clear()
+    checked = stage.check()
+    assert checked.exit_status == 0
+    assert f"{VOLUME} is not mounted on web1, the state has it at {POINT}" in checked.notices
+
+
 def test_what_is_mounted_elsewhere_is_named_and_adopted(tmp_path: Path) -> None:
     """The state knew another mount point: `check` has both, `extend` goes by what is there."""
     stage = begin(iscsi_ext4(), tmp_path)

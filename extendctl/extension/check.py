@@ -49,7 +49,7 @@ def _check(means: Means, name: str) -> VolumeReport:
         size=measured,
         layers=tuple(_stale(line) for line in plan.lines()),
         attachments=tuple(_attachment(branch, measured) for branch in plan.branches),
-        notices=report.notices(plan),
+        notices=(*report.notices(plan), *_unmounted(plan)),
         error=_error(name, findings, unreachable),
     )
 
@@ -109,6 +109,14 @@ def _moved(desk: Desk, plan: Plan) -> Iterator[Fault]:
             message = f"{plan.volume.name} is mounted at {now} on {host}, the state has {known}"
             hint = "extend it to the size that it has: what is there is adopted"
             yield Fault("not-verified", message, hint, host)
+
+
+def _unmounted(plan: Plan) -> Iterator[str]:
+    """Filesystems that were mounted when the state saw them last: no fault, but worth a word."""
+    for branch in plan.branches:
+        known, host = branch.attachment.mountpoint, branch.attachment.host
+        if known is not None and branch.stack is not None and branch.stack.mountpoint is None:
+            yield f"{plan.volume.name} is not mounted on {host}, the state has it at {known}"
 
 
 def _known_lag(name: str, host: str) -> Fault:

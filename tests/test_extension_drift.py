@@ -167,7 +167,9 @@ def test_what_is_not_mounted_any_more_is_told_and_is_no_fault(tmp_path: Path) ->
         state.machines["web1"].mounts.clear()
     checked = stage.check()
     assert checked.exit_status == 0
-    assert f"{checked.volume} is not mounted on web1, the state has it at {POINT}" in checked.notices
+    assert (
+        f"{checked.volume} is not mounted on web1, the state has it at {POINT}" in checked.notices
+    )
 
 
 def test_what_is_mounted_elsewhere_is_named_and_adopted(tmp_path: Path) -> None:

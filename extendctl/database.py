@@ -194,6 +194,10 @@ class Database:
         if self.sqlite:
             event.listen(engine, "connect", _on_connect)
             event.listen(engine, "begin", _on_begin)
+        elif self._url.get_backend_name() == "postgresql":
+            from extendctl.postgres import bound  # psycopg is not installed everywhere
+
+            bound(engine, 2 * self.wait)  # beyond lock_timeout, which the server tells itself
         return engine
 
     def _connect_args(self) -> dict[str, object]:
@@ -278,8 +282,8 @@ def _beneath(file: Path) -> tuple[str, str] | None:
 def _alive(seconds: int) -> dict[str, int]:
     """How libpq notices a server that is gone: probes after silence, and data never acknowledged.
 
-    They are TCP's own, so that a server on a Unix socket, or one that is stopped while its kernel
-    still answers, is waited for.
+    They are TCP's own: for a server that is stopped while its kernel still answers, and behind a
+    Unix socket, there is `postgres.BoundedConnection`.
     """
     every = max(1, seconds // 3)
     return {

@@ -16,7 +16,7 @@ SOURCE = TOP / "extendctl"
 # The means come in three kinds, which know only their own.
 CONFIG = "config config_*"
 STATE = (
-    "store tables operations admission records volumes database owner"
+    "store tables operations admission records volumes database postgres owner"
     " schema migrations snapshot restoration integrity"
 )
 SSH = "ssh dial talk hostkeys identity"
@@ -73,7 +73,7 @@ DOORS: dict[str, str] = {
     "paramiko": SSH,
     "pydantic": "config_schema config_file",
     "pydantic_core": "config_schema config_file",
-    "psycopg": "database",
+    "psycopg": "postgres",
 }
 
 NO_NAMES = {"utils", "util", "helpers", "helper", "manager", "service", "common", "base"}

@@ -20,7 +20,6 @@ from extendctl.errors import ConfigError, ExtendctlError, Unreachable
 from extendctl.integrity import findings
 from extendctl.snapshot import closing_database
 from extendctl.store import open_store
-from tests.postgres import Server
 from tests.test_store import add, wanted
 
 pytestmark = pytest.mark.long
@@ -340,36 +339,6 @@ def test_a_directory_that_may_not_be_entered_is_no_bug(
     )  # fmt: skip
     assert (done.returncode, "bug" in done.stderr) == (status, False), done.stderr
     assert "ermission denied" in done.stderr + done.stdout or "too long" in done.stderr
-
-
-def test_a_connection_that_the_administrator_ends_is_not_now(postgres: Server) -> None:
-    """A restart of the server: try again, and nothing is wrong with the configuration."""
-    database = Database(postgres.database())
-
-    def ended() -> None:
-        with database.reading() as connection:
-            connection.exec_driver_sql("SELECT 1")
-            postgres.ask(END_ALL)
-            connection.exec_driver_sql("SELECT 1")
-
-    with pytest.raises(Unreachable, match="has gone"):
-        ended()
-    with database.reading() as connection:
-        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
-    database.close()
-
-
-END_ALL = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-    "WHERE datname LIKE 'state%' AND pid <> pg_backend_pid()"
-)
-
-
-def test_what_a_server_cannot_hold_is_not_told_as_unreachable(postgres: Server) -> None:
-    with open_store(postgres.database(), create=True) as store:
-        add(store)
-        with pytest.raises(ConfigError, match="cannot hold what was to be kept"):
-            store.add_volume("v\0", backend="b", source="s", identity="i", size=1)
 
 
 @pytest.fixture

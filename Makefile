@@ -13,7 +13,8 @@ STAMP := $(VENV)/installed-from-lock
 
 # What the tests need of Debian: the lab's machines, an sshd to talk to, filesystems to grow.
 PACKAGES := qemu-system-x86 qemu-utils mmdebstrap openssh-server openssh-client sudo \
-	xfsprogs btrfs-progs e2fsprogs util-linux postgresql strace iproute2
+	xfsprogs btrfs-progs e2fsprogs util-linux postgresql \
+	mariadb-server-core strace iproute2
 
 # Tests without machines share the cores; those with machines need them one after the other.
 ALONGSIDE := -n auto --dist worksteal

@@ -56,6 +56,7 @@ _MAKING = 0x6578742D63746C  # "ext-ctl": an advisory lock is a number that only 
 # PostgreSQL: the administrator or a crash ended the connection, it is starting; connections.
 _AWAY_STATES = ("57P01", "57P02", "57P03", "08")
 _BUSY_STATES = {"55P03", "40P01", "40001", "57014"}  # PostgreSQL: no lock, deadlock, conflict
+_LOCKED = 1205  # MariaDB's number for a lock that was not given in time, of no state of its own
 
 
 class Database:
@@ -70,7 +71,8 @@ class Database:
         """
         self.wait = wait
         self._url = _parsed(url, password)
-        self.sqlite = self._url.get_backend_name() == "sqlite"
+        self.kind = self._url.get_backend_name()
+        self.sqlite = self.kind == "sqlite"
         self.file = self._file(make=make)
         self._engine = self._made()
         writing = {} if self.sqlite else {"isolation_level": "READ COMMITTED"}
@@ -109,10 +111,27 @@ class Database:
         """
         connection.execute(select(alembic_version.c.version_num).with_for_update())
 
-    def serialise_making(self, connection: Connection) -> None:
-        """The same where there is no table yet: of two that make them on PostgreSQL, one fails."""
-        if self._url.get_backend_name() == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(_MAKING)))
+    @contextmanager
+    def making(self) -> Iterator[Connection]:
+        """A writing transaction that makes tables: of two at a time on a server one would fail."""
+        with self._alone(), self.writing() as connection:
+            if self.kind == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_MAKING)))
+            yield connection
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """A lock that MariaDB's CREATE TABLE, which commits, does not give back."""
+        if self.kind not in {"mysql", "mariadb"}:
+            yield
+            return
+        with self.reading() as connection:
+            if not connection.scalar(select(func.get_lock(str(_MAKING), self.wait))):
+                raise Busy(f"{self} is being made by another program", hint="try again")
+            try:
+                yield
+            finally:
+                connection.scalar(select(func.release_lock(str(_MAKING))))
 
     @contextmanager
     def raw(self) -> Iterator[sqlite3.Connection]:
@@ -172,7 +191,7 @@ class Database:
                 continue
 
     def _made(self) -> Engine:
-        _, install = _DRIVERS.get(self._url.get_backend_name(), ("", ""))
+        _, install = _DRIVERS.get(self.kind, ("", ""))
         try:
             engine = create_engine(
                 self._url,
@@ -194,7 +213,7 @@ class Database:
         if self.sqlite:
             event.listen(engine, "connect", _on_connect)
             event.listen(engine, "begin", _on_begin)
-        elif self._url.get_backend_name() == "postgresql":
+        elif self.kind == "postgresql":
             from extendctl.postgres import bound  # psycopg is not installed everywhere
 
             bound(engine, 2 * self.wait)  # beyond lock_timeout, which the server tells itself
@@ -203,16 +222,15 @@ class Database:
     def _connect_args(self) -> dict[str, object]:
         wait = max(1, round(self.wait))
         locked = round(1000 * self.wait)
-        match self._url.get_backend_name():
+        match self.kind:
             case "sqlite":
                 return {"timeout": self.wait}
             case "postgresql":
                 options = f"-c lock_timeout={locked} -c idle_in_transaction_session_timeout=60s"
                 return {"connect_timeout": wait, "options": options, **_alive(wait)}
-        return {
-            "connect_timeout": wait,
-            "init_command": f"SET SESSION innodb_lock_wait_timeout={wait}",
-        }
+        limits = f"innodb_lock_wait_timeout={wait}, idle_transaction_timeout=60"
+        silence = {"read_timeout": 2 * wait, "write_timeout": 2 * wait}
+        return {"connect_timeout": wait, "init_command": f"SET SESSION {limits}", **silence}
 
     @contextmanager
     def faults(self) -> Iterator[None]:
@@ -239,7 +257,7 @@ class Database:
         if isinstance(error, sqlite3.Error):
             return self._explained_sqlite(getattr(error, "sqlite_errorname", ""), said)
         state = getattr(error, "sqlstate", None)
-        if state in _BUSY_STATES:
+        if state in _BUSY_STATES or _LOCKED in getattr(error, "args", ()):
             return Busy(f"{self} is locked: {said}", hint="try again")
         if state is not None and str(state).startswith(_AWAY_STATES):
             return Unreachable(

@@ -128,8 +128,7 @@ def _current(database: Database, names: set[str]) -> Upgrade | None:
 
 
 def _create(database: Database) -> None:
-    with database.writing() as connection:  # on SQLite, tables are made in a transaction, too
-        database.serialise_making(connection)
+    with database.making() as connection:  # on SQLite and PostgreSQL all of it, or nothing
         metadata.create_all(connection)
         if connection.scalar(select(alembic_version.c.version_num)) is None:
             connection.execute(insert(alembic_version).values(version_num=REVISION))

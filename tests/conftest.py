@@ -9,7 +9,7 @@ import pytest
 HERE = Path(__file__).parent
 LAB_TIMEOUT = 600  # seconds; the first test to ask for the lab pays for building it
 
-pytest_plugins = ["tests.lab.fixtures", "tests.postgres"]
+pytest_plugins = ["tests.lab.fixtures", "tests.postgres", "tests.mariadb"]
 
 _skips = pytest.StashKey[list[str]]()
 

@@ -52,7 +52,7 @@ def programs() -> Path:
     return found[-1].parent
 
 
-def _dropped(*words: str | Path) -> list[str]:
+def dropped(*words: str | Path) -> list[str]:
     """The words as they run without root, which the server refuses, and end with their parent."""
     user = pwd.getpwnam(NOBODY)
     who = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
@@ -70,11 +70,11 @@ def postgres() -> Iterator[Server]:
     if os.geteuid() == 0:
         shutil.chown(directory, NOBODY)
     make = (place / "initdb", "-D", data, "-U", "extendctl", "-A", "trust", "-N", "-E", "UTF8")
-    subprocess.run(_dropped(*make), check=True, capture_output=True, cwd="/", timeout=60)
+    subprocess.run(dropped(*make), check=True, capture_output=True, cwd="/", timeout=60)
     options = [word for one in (*FASTER, f"unix_socket_directories={directory}")
                for word in ("-c", one)]  # fmt: skip
     with (directory / "log").open("wb") as log:
-        words = _dropped(place / "postgres", "-D", data, *options)
+        words = dropped(place / "postgres", "-D", data, *options)
         running = subprocess.Popen(words, stdout=log, stderr=log, cwd="/")
     try:
         yield _ready(Server(directory), running)
@@ -98,10 +98,10 @@ def _ready(server: Server, running: subprocess.Popen[bytes]) -> Server:
             return server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty state on each kind of database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/new/deep/state.db"
-    server: Server = request.getfixturevalue("postgres")
+    server: Server = request.getfixturevalue(request.param)
     return server.database()

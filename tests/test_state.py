@@ -391,6 +391,12 @@ def test_what_contradicts_itself_is_found(sql: str, url: str) -> None:
         assert WRONG[sql] in "; ".join(findings(found))
 
 
+BLIND = {
+    "postgresql": ("SET session_replication_role = replica", "RESET session_replication_role"),
+    "mariadb": ("SET foreign_key_checks = 0", "SET foreign_key_checks = 1"),
+}
+
+
 def harm(url: str, sql: str) -> None:
     """Change a state behind the database's back, its references not looked at."""
     with database(url) as found:
@@ -400,8 +406,8 @@ def harm(url: str, sql: str) -> None:
             raw.close()
             return
         with found.writing() as connection:
-            connection.exec_driver_sql("SET session_replication_role = replica")
-            for one in sql.split("; "):
+            blind, seeing = BLIND[found.kind]
+            for one in (blind, *sql.split("; "), seeing):
                 connection.exec_driver_sql(one)
 
 

@@ -1,17 +1,20 @@
 """What has to hold in the state before an operation is opened, asked in its own transaction."""
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
 
 from extendctl.errors import Busy, Fault, Refused, not_found
-from extendctl.model import Opening, OperationState, Owner
+from extendctl.model import UNFINISHED, Opening, OperationState, Owner
 from extendctl.owner import is_dead
 from extendctl.size import Size, human
 from extendctl.tables import attachments, now, operations, volumes
+
+_GUEST = "/guest-lv/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,37 @@ def check_pool(connection: Connection, volume: str, pool: Promise) -> None:
     message = f"{volume} needs {human(pool.needed)} and its pool has {human(pool.free)} free{but}"
     hint = "try again when that has ended" if holders else "add space to the pool"
     raise Refused((Fault("no-space", message, hint),))
+
+
+def check_alone(connection: Connection, volume: Row[Any], wanted: Opening) -> None:
+    """Raise Busy when another volume's operation grows a logical volume that this one would grow.
+
+    One in a host's volume group may lie on several volumes. Each target is what was measured and
+    what one volume gives: of two that are at work at the same time, or of which one was left
+    unfinished, one's gain would be taken for the other's.
+    """
+    mine = _on_hosts(wanted.targets)
+    if not mine:
+        return
+    recent: ColumnElement[bool] = operations.c.state.in_(UNFINISHED)
+    if wanted.pool_seen is not None:
+        recent = or_(recent, operations.c.closed_at >= wanted.pool_seen)
+    named = (operations.c.id, operations.c.volume, operations.c.state, operations.c.targets)
+    others = select(*named).where(operations.c.volume_id != volume.id, recent)
+    for row in connection.execute(others.order_by(operations.c.id)):
+        if _on_hosts(row.targets).isdisjoint(mine):
+            continue
+        left = row.state in {OperationState.INCOMPLETE, OperationState.FAILED}
+        raise Busy(
+            f"{volume.name} and {row.volume} carry one logical volume, and operation {row.id} of "
+            f"{row.volume}, which grows it, is {row.state}",
+            hint=f"extendctl volume resume {row.volume}" if left else "wait for it, then try again",
+        )
+
+
+def _on_hosts(targets: Mapping[str, Size]) -> set[str]:
+    """The UUIDs of the logical volumes on hosts among the keys of layers."""
+    return {key.rpartition(_GUEST)[2] for key in targets if _GUEST in key}
 
 
 def check_project(connection: Connection, volume: Row[Any], wanted: Opening) -> None:

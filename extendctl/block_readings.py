@@ -142,6 +142,8 @@ class CryptMapping:
     sector: Size
     key_location: str
     integrity: bool
+    suspended: bool = False
+    reencryption: str = ""  # `in-progress`, where its key is being exchanged
 
     @property
     def needs_key(self) -> bool:
@@ -268,13 +270,18 @@ def mapping(result: Result) -> CryptMapping:
         sector=figures.number(values.get("sector size", "512").split()[0], "sector size", 512),
         key_location=values.get("key location", "dm-crypt").strip(),
         integrity="integrity" in values,
+        suspended="(suspended)" in values.get("mode", ""),
+        reencryption=values.get("reencryption", "").strip(),
     )
 
 
 def path_states(result: Result) -> dict[str, tuple[str, str, str]]:
-    """`multipathd show paths raw format "%d %t %T %o"`: device to its three states."""
+    """`multipathd show paths raw format "%d %t %T %o"`: device to its three states.
+
+    A checker's may have two words: `i/o timeout`.
+    """
     rows = (line.split() for line in result.stdout.splitlines())
-    return {row[0]: (row[1], row[2], row[3]) for row in rows if len(row) == 4}
+    return {row[0]: (row[1], " ".join(row[2:-1]), row[-1]) for row in rows if len(row) > 3}
 
 
 def node_records(result: Result) -> tuple[NodeRecord, ...]:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from extendctl.admission import (
     Promise,
+    check_alone,
     check_idle,
     check_pool,
     check_project,
@@ -56,6 +57,7 @@ class Operations:
                 pool = Promise(wanted.pool_key, wanted.needed, wanted.pool_free, wanted.pool_seen)
                 check_pool(connection, volume, pool)
                 check_project(connection, row, wanted)
+                check_alone(connection, row, wanted)
                 _supersede(connection, row.id)
                 made = insert(operations).values(_opened(row, wanted)).returning(operations.c.id)
                 number = int(connection.scalar(made) or 0)

@@ -98,6 +98,15 @@ class Skipped:
     reason: str
 
 
+@runtime_checkable
+class Ending(Protocol):
+    """A layer of which only a question tells whether growth ends beneath it after all."""
+
+    def ends(self) -> Skipped | None:
+        """What to say in its place, None when it grows. Raises what its questions raise."""
+        ...
+
+
 DEVICES = frozenset({"path", "nvme", "multipath", "loop"})
 """Kinds of layers that are a host's own view of the volume; what is above them is its content."""
 

@@ -149,7 +149,7 @@ def test_a_partition_that_is_followed_by_another_names_it(place: Path) -> None:
         other = devices["sdb1"].model_copy(update={"dev": "8:18", "partition": 2, "content": None})
         other.start, other.size = table[1][1], 4096 * 512
         devices["sdb2"] = other
-    refused(stage, "is followed by /dev/sdb-part2")
+    refused(stage, "is followed by /dev/sdb2")
 
 
 def test_swap_that_does_not_fit_into_memory_is_left_in_use(place: Path) -> None:
@@ -196,7 +196,14 @@ def test_a_volume_that_is_not_active_is_not_overlooked(place: Path) -> None:
         volumes["second"] = volumes["data"].model_copy(
             update={"uuid": "x" * 38, "size": 64 * MIB, "device": None}
         )
-    refused(stage, "is not alone")
+    report = stage.extend()
+    assert (report.error, [line.kind for line in report.layers if line.outcome == "grown"]) == (
+        None, ["lv", "lun", "path", "pv"],
+    )  # fmt: skip
+    assert "on it are 0-vg/data, 0-vg/second; --grow-lv says which one grows" in (
+        " ".join(report.notices)
+    )
+    assert stage.extend("30G", grow_lv="0-vg/data").layers[-1].kind == "ext4"
 
 
 def test_an_error_of_the_map_is_not_taken_for_growth(place: Path) -> None:

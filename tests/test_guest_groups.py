@@ -203,3 +203,32 @@ def test_a_suspended_volume_is_found_before(stage: Stage) -> None:
     with stage.change() as state:
         group(state).volumes["data"].suspended = True
     assert f"{DATA} on web1 is suspended" in told(stage)
+
+
+@pytest.mark.parametrize("chosen", ["0-vg/data", "2-vg/data"])
+def test_the_volume_that_grows_may_be_named_where_lvm_stands_on_lvm(
+    chosen: str, tmp_path: Path
+) -> None:
+    stage = begin(tower("lvm", "luks1", "lvm", "xfs"), tmp_path)
+    assert stage.extend(grow_lv="1-vg/data").error is not None
+    assert untouched(stage)
+    report = stage.extend(grow_lv=chosen)
+    assert report.error is None
+    assert [one.kind for one in report.layers if one.outcome == "grown"][-1] == "xfs"
+
+
+def test_one_that_pvmove_has_locked_is_found_before(stage: Stage) -> None:
+    with stage.change() as state:
+        group(state).volumes["data"].locked = True
+    assert f"{DATA} on web1 is locked: pvmove is at work on it" in told(stage)
+
+
+def test_what_a_striped_one_cannot_take_is_told(stage: Stage) -> None:
+    """Each stripe wants a physical volume of its own, and one alone has gained."""
+    with stage.change() as state:
+        one = group(state).volumes["data"]
+        one.segtype, one.stripes = "striped", 2
+    report = stage.extend()
+    assert report.error is None
+    words = f"web1: {DATA} stays as it is: the 10 GiB that /dev/sdb gains are free in its group"
+    assert any(words in notice for notice in report.notices)

@@ -92,3 +92,19 @@ def test_a_mapping_with_integrity_is_refused_and_is_no_complaint_of_a_check(
         devices[name].slaves = ["dm-77"]
     assert "the mapping crypt0 on web1 has integrity protection" in told(stage)
     assert stage.check().error is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("reencrypting", "the mapping crypt0 on web1 is being reencrypted (in-progress)"),
+        ("suspended", "the mapping crypt0 on web1 is suspended"),
+    ],
+)
+def test_what_cannot_be_resized_now_is_found_before(
+    change: str, words: str, tmp_path: Path
+) -> None:
+    stage = begin(tower("luks", "ext4"), tmp_path)
+    with stage.change() as state:
+        setattr(header(state), change, True)
+    assert words in told(stage)

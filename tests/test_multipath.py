@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from extendctl.block_readings import NodeRecord, node_records
+from extendctl.block_readings import NodeRecord, node_records, path_states
 from extendctl.extension.means import silent
 from extendctl.stack import Event, Measured, Settled
 from extendctl.transport import Result
@@ -151,7 +151,38 @@ def known(stage: Stage, *startups: str) -> None:
 def test_a_session_that_is_logged_out_is_missed(stage: Stage) -> None:
     known(stage, "automatic", "automatic")
     words = told(stage)
-    assert f"web1 has no session to {IQN} at 10.10.2.10:3260, a path of mpatha" in words
+    assert f"web1 does not see mpatha by a session to {IQN} at 10.10.2.10:3260" in words
+
+
+def test_a_disk_that_is_not_the_volume_is_found_in_its_map(stage: Stage) -> None:
+    """Two servers of tgt give their LUNs one WWN, and multipathd makes one map of both."""
+    with stage.change() as state:
+        devices = state.machines["web1"].devices
+        other = {"dev": "8:400", "wwid": "naa.60000000000000000e00000000020001", "lun": None}
+        devices["sdz"] = devices["sdc"].model_copy(update=other)
+        devices[map_of(state)].slaves.append("sdz")
+    assert "the map mpatha on web1 has sdz for a path, which is not the volume" in told(stage)
+
+
+def test_of_two_maps_over_the_paths_none_is_chosen(stage: Stage) -> None:
+    with stage.change() as state:
+        devices = state.machines["web1"].devices
+        first = devices[map_of(state)]
+        other = {"dev": "253:77", "dm_name": "mpathb", "dm_uuid": f"{first.dm_uuid}b"}
+        devices["dm-77"] = first.model_copy(update=other)
+    assert "several maps are over the volume's paths on web1: mpatha, mpathb" in told(stage)
+
+
+def map_of(state: State) -> str:
+    devices = state.machines["web1"].devices
+    return next(name for name, one in devices.items() if one.dm_name == "mpatha")
+
+
+def test_a_checkers_state_may_have_two_words() -> None:
+    said = "sdb active ready running\nsdc failed i/o timeout running\n"
+    assert path_states(Result((), 0, said, "")) == {
+        "sdb": ("active", "ready", "running"), "sdc": ("failed", "i/o timeout", "running"),
+    }  # fmt: skip
 
 
 def test_a_portal_that_is_not_logged_in_to_by_itself_is_not_missed(stage: Stage) -> None:

@@ -79,8 +79,8 @@ def test_what_follows_a_partition_is_named(
         part = next(one for one in state.machines["web1"].devices.values() if one.partition == 1
                     or (one.dm_uuid or "").startswith("part1-"))  # fmt: skip
         part.size -= 4096 * 512
-    name = "/dev/mapper/mpatha" if bottom else "/dev/sdb"
-    assert f"is followed by {name}-part2, so that it cannot grow" in told(stage)
+    name = "/dev/mapper/mpatha-part" if bottom else "/dev/sdb"
+    assert f"is followed by {name}2, so that it cannot grow" in told(stage)
     assert untouched(stage)
 
 
@@ -163,3 +163,17 @@ def test_a_partition_that_nobody_uses_is_left_alone_among_others(tmp_path: Path)
     assert report.layers[-1].outcome == "skipped"
     assert "none of its partitions is in use" in " ".join(report.notices)
     assert stage.world.machine("web1").devices["sdb"].size == 20 * GIB
+
+
+def test_a_map_whose_name_ends_in_a_digit_is_no_partition_of_another(tmp_path: Path) -> None:
+    """With a map data11 beside data1, sfdisk calls the latter's first partition like the former."""
+    stage = begin(tower("multipath", "gpt", "ext4"), tmp_path)
+    with stage.change() as state:
+        devices = state.machines["web1"].devices
+        for one in list(devices.values()):
+            if one.dm_name is not None:
+                one.dm_name = one.dm_name.replace("mpatha", "data1")
+        other = {"dev": "253:77", "dm_name": "data11", "dm_uuid": "mpath-36001405", "slaves": []}
+        devices["dm-77"] = next(iter(devices.values())).model_copy(update=other)
+    assert stage.extend().error is None
+    assert stage.check().error is None

@@ -109,3 +109,39 @@ def test_space_that_a_pool_took_first_fails_the_backend_and_nothing_else(tmp_pat
     with stage.change() as state:
         group(state).size = 200 * GIB
     assert stage.resume().outcome == Outcome.DONE
+
+
+@pytest.mark.parametrize("part", ["data", "metadata"])
+def test_a_pool_that_is_full_stops_what_is_left_to_grow(part: str, tmp_path: Path) -> None:
+    """The volume has grown and its filesystem has not: that would write into the full pool."""
+    stage = begin(iscsi_btrfs_thin(), tmp_path)
+    stage.world.lie("web1", "btrfs", status=1, out="", only="deed", times=1)
+    assert stage.extend().exit_status == 5
+    stage.world.heal()
+    with stage.change() as state:
+        filling(**{part: 100.0})(state)
+    before = len(stage.world.deeds())
+    for report in (stage.resume(), stage.extend()):
+        assert (code(report), report.exit_status) == ("no-space", 3)
+    assert len(stage.world.deeds()) == before
+    with stage.change() as state:
+        filling(**{part: 50.0})(state)
+    assert stage.resume().error is None
+
+
+def test_a_pool_that_needs_repair_is_found_before(tmp_path: Path) -> None:
+    stage = begin(iscsi_btrfs_thin(), tmp_path)
+    with stage.change() as state:
+        group(state).volumes["tp0"].health = "M"
+    report = stage.extend()
+    assert (code(report), report.exit_status) == ("obstacle", 3)
+    assert "the thin pool vg0/tp0 on silo has read-only metadata" in str(report.error)
+    assert stage.world.deeds() == []
+
+
+def test_a_volume_that_pvmove_has_locked_is_found_before(tmp_path: Path) -> None:
+    stage = begin(iscsi_ext4(), tmp_path)
+    with stage.change() as state:
+        group(state).volumes["vol1"].locked = True
+    assert "vg0/vol1 on silo is locked" in str(stage.extend().error)
+    assert stage.world.deeds() == []

@@ -19,6 +19,7 @@ _WITHIN = {"linear", "striped"}  # segment types that lie in their volume group 
 _COPIES = {"raid1", "mirror"}  # segment types that take their size once per leg
 _GROWN = {"linear", "striped", "thin", *_COPIES}
 _POOLS = {"thin-pool", "vdo-pool", "cache-pool"}
+_SICK = {"F": "has failed", "M": "has read-only metadata"}  # lvs(8), lv_attr 9
 _OWN = "tTdDeiIlp"  # lvs(8), lv_attr 1: pools, their data and metadata, legs, logs, pvmove
 
 
@@ -97,6 +98,8 @@ class LvLayer:
             ))  # fmt: skip
         if row.attr[4:5] in {"s", "S"}:
             found.append(self._no("is suspended", f"find out why; `dmsetup resume` on {self.host}"))
+        if row.attr[2:3].isupper():
+            found.append(self._no("is locked: pvmove is at work on it", "wait for its end"))
         if row.segtype not in _GROWN:
             found.append(self._no(f"is of the type {row.segtype}, which is not grown here", ""))
         return found
@@ -115,13 +118,16 @@ class LvLayer:
 
     def _thin(self, row: LogicalVolume) -> list[Obstacle]:
         pool = look(self.machine, self.group, row.pool)
+        name = f"the thin pool {self.group}/{row.pool} on {self.host}"
         found = []
+        if pool.attr[8:9] in _SICK:
+            words = f"{name} {_SICK[pool.attr[8:9]]}"
+            found.append(Fault("obstacle", words, "repair it: lvmthin(7)", self.host))
         for what, percent in (("data", pool.data_percent), ("metadata", pool.metadata_percent)):
             if percent is not None and percent >= FULL:
                 found.append(Fault(
                     "no-space",
-                    f"the thin pool {self.group}/{row.pool} on {self.host} is full: "
-                    f"{what} {percent:g}%",
+                    f"{name} is full: {what} {percent:g}%",
                     f"grow the pool first: lvextend {self.group}/{row.pool}",
                     self.host,
                 ))  # fmt: skip

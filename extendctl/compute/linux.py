@@ -1,10 +1,10 @@
 """A Linux host: find the volume by its identity, then climb what stands on it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from extendctl import questions
-from extendctl.compute import nvme, session
+from extendctl.compute import lvm, nvme, session
 from extendctl.compute.climb import Found, climb
 from extendctl.compute.filesystem import Mounted
 from extendctl.compute.loop import LoopLayer
@@ -28,6 +28,7 @@ class LinuxCompute:
         site = Site(self.machine, self.machine.ask(questions.facts()), identity, options)
         device, lowest = bottom(site)
         found = [*lowest, *climb(site, device)]
+        found += lvm.missed(site, found)
         points = [one.point for one in found if isinstance(one, Mounted)]
         return Stack(
             layers=tuple(one for one in found if not isinstance(one, Skipped | Fault)),
@@ -70,8 +71,12 @@ def _disk(site: Site, paths: Sequence[Block], layer: Layer) -> tuple[Block, list
     blocks = site.facts.blocks
     held = {name for one in paths for name in one.holders if name in blocks}
     maps = [blocks[name] for name in held if (blocks[name].dm_uuid or "").startswith("mpath-")]
+    if len(maps) > 1:
+        which = ", ".join(sorted(one.dm_name or one.name for one in maps))
+        message = f"several maps are over the volume's paths on {site.machine.name}: {which}"
+        raise Refused((Fault("obstacle", message, "leave one of them", site.machine.name),))
     if maps:
-        return maps[0], [layer, _map(site, maps[0])]
+        return maps[0], [layer, _map(site, maps[0]), *_strangers(site, maps[0], paths)]
     used = [one for one in paths if site.facts.in_use(one)]
     if len(used) > 1:
         which = ", ".join(one.path for one in used)
@@ -79,6 +84,20 @@ def _disk(site: Site, paths: Sequence[Block], layer: Layer) -> tuple[Block, list
         hint = "they are one disk: use it by one path, or let multipathd make a map of them"
         raise Refused((Fault("obstacle", message, hint, site.machine.name),))
     return (used or paths)[0], [layer]
+
+
+def _strangers(site: Site, map_: Block, paths: Sequence[Block]) -> Iterator[Fault]:
+    """Disks in the volume's map that are not the volume: what is written there goes to both.
+
+    Two servers of tgt give their LUNs the same WWN, and multipathd goes by nothing else.
+    """
+    known = {one.name for one in paths}
+    for name in sorted(set(map_.slaves) - known):
+        host = site.machine.name
+        message = f"the map {map_.dm_name or map_.name} on {host} has {name} for a path"
+        message += f", which is not the volume {site.identity.value}"
+        hint = "two disks are written as one: stop using the map, and give each its own WWN"
+        yield Fault("obstacle", message, hint, host)
 
 
 def _map(site: Site, block: Block) -> MultipathLayer:

@@ -1,6 +1,6 @@
 """A dm-crypt mapping; a LUKS2 one wants its key again before it grows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from extendctl import phrasebook, questions
@@ -62,9 +62,19 @@ class LuksLayer(OnHost):
         if status.integrity:
             message = f"the mapping {self.map} on {self.host} has integrity protection"
             found.append(self.no(message, "cryptsetup cannot resize such a mapping at all"))
+        found += self._unready(status)
         if status.type not in _TYPES:
             return [*found, self._foreign(status)]
         return [*found, *(self._key() if status.needs_key else ())]
+
+    def _unready(self, status: CryptMapping) -> Iterator[Obstacle]:
+        """What cryptsetup refuses to resize, or would wait for without an end."""
+        name = f"the mapping {self.map} on {self.host}"
+        if status.reencryption:
+            hint = f"finish it first: cryptsetup reencrypt --resume-only {self.below}"
+            yield self.no(f"{name} is being reencrypted ({status.reencryption})", hint)
+        if status.suspended:
+            yield self.no(f"{name} is suspended", f"cryptsetup luksResume {self.map}")
 
     def view(self) -> "LuksLayer":
         """A mapping is its host's own, whoever grew what it is on."""

@@ -1,12 +1,12 @@
 """Find what LVM has made of a device: from the probe alone where its volumes are active."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from extendctl import phrasebook
 from extendctl.block_readings import LvmMapping, PhysicalVolume, lvm_mapping, owner
 from extendctl.compute.site import Site
-from extendctl.compute.volume_group import GuestLvLayer, PvLayer
+from extendctl.compute.volume_group import GuestLvLayer, PvLayer, undecided
 from extendctl.errors import Fault
 from extendctl.probe import Block
 from extendctl.stack import Layer, Obstacle, Skipped
@@ -34,13 +34,13 @@ def active(site: Site, block: Block) -> Climbed:
     group = known[0].group
     volumes = {one.uuid: one for one in known if not one.hidden}
     parts = [one.owner for one in known if one.hidden]
-    wanted = site.options.grow_lv
+    wanted = _wanted(site, group)
     if wanted is not None and wanted not in {one.whole for one in volumes.values()}:
         return _named(site, pv, group, wanted)
     chosen = [one for one in volumes.values() if wanted in {None, one.whole}]
     if len(chosen) != 1 or (parts and wanted is None):
         names = sorted({*(one.whole for one in volumes.values()), *parts})
-        return Climbed((pv, _undecided(site, pv, group, names)))
+        return Climbed((pv, undecided(site.machine.name, pv.device, group, names)))
     return _taken(site, pv, group, chosen[0].volume, chosen[0].uuid)
 
 
@@ -59,21 +59,38 @@ def idle(site: Site, block: Block) -> Climbed:
 
 
 def _within(site: Site, pv: PvLayer, row: PhysicalVolume) -> Climbed:
-    wanted = site.options.grow_lv
+    wanted = _wanted(site, row.group)
     if wanted is not None:
         return _named(site, pv, row.group, wanted)
     rows = site.machine.ask(phrasebook.segments(row.group)).values()
     on_it = [one for one in rows if row.name in one.devices]
     if len(on_it) != 1 or on_it[0].hidden:
         names = sorted({f"{row.group}/{owner(one.name)}" for one in on_it})
-        return Climbed((pv, _undecided(site, pv, row.group, names)))
+        return Climbed((pv, undecided(site.machine.name, pv.device, row.group, names)))
     return _taken(site, pv, row.group, on_it[0].name, on_it[0].uuid)
+
+
+def _wanted(site: Site, group: str) -> str | None:
+    """What --grow-lv names, where it is in this group: LVM may stand on LVM."""
+    wanted = site.options.grow_lv
+    return wanted if wanted is not None and wanted.startswith(f"{group}/") else None
+
+
+def missed(site: Site, found: Sequence[object]) -> Iterator[Fault]:
+    """The fault of a --grow-lv whose volume group was not met on the way up."""
+    wanted, host = site.options.grow_lv, site.machine.name
+    groups = [one for one in found if isinstance(one, PvLayer)]
+    taken = [one for one in found if isinstance(one, GuestLvLayer) and one.chosen]
+    if wanted is None or not groups or taken or any(isinstance(one, Fault) for one in found):
+        return
+    message = f"there is no logical volume {wanted} on {groups[0].device} on {host}"
+    yield Fault("not-found", message, f"`pvs` on {host} lists the volume groups", host)
 
 
 def _named(site: Site, pv: PvLayer, group: str, wanted: str) -> Climbed:
     """A logical volume that somebody has named: any in the group may take what it gains."""
-    of, _, volume = wanted.partition("/")
-    row = site.machine.ask(phrasebook.segments(group)).get(volume) if of == group else None
+    volume = wanted.removeprefix(f"{group}/")
+    row = site.machine.ask(phrasebook.segments(group)).get(volume)
     if row is None or row.hidden:
         host = site.machine.name
         message = f"there is no logical volume {wanted} in {group} on {host}"
@@ -85,7 +102,7 @@ def _named(site: Site, pv: PvLayer, group: str, wanted: str) -> Climbed:
 
 def _taken(site: Site, pv: PvLayer, group: str, volume: str, uuid: str) -> Climbed:
     options = site.options
-    chosen = options.grow_lv is not None
+    chosen = _wanted(site, group) is not None
     layer = GuestLvLayer(
         site.machine, site.anchor, group, volume, uuid, pv, options.fill, chosen
     )  # fmt: skip
@@ -97,10 +114,3 @@ def _taken(site: Site, pv: PvLayer, group: str, volume: str, uuid: str) -> Climb
 def _is(found: LvmMapping | None, group: str, uuid: str) -> bool:
     known = found is not None and not found.layer
     return known and found is not None and (found.group_uuid, found.uuid) == (group, uuid)
-
-
-def _undecided(site: Site, pv: PvLayer, group: str, names: Iterable[str]) -> Skipped:
-    listed = ", ".join(names)
-    why = f"on it are {listed}; --grow-lv says which one grows" if listed else "nothing is on it"
-    reason = f"growth stops at {pv.device}, and the space is free in {group}: {why}"
-    return site.skipped("guest-lv", group, reason)

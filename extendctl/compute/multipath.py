@@ -90,13 +90,15 @@ class MultipathLayer(OnHost):
         facts = self.machine.ask(questions.facts())
         mine = [one for one in facts.sessions if one.block in self.paths]
         for iqn in sorted({one.iqn for one in mine}):
-            sessions = {(one.address, one.port) for one in facts.sessions if one.iqn == iqn}
+            sessions = {(one.address, one.port) for one in mine if one.iqn == iqn}
             records = self.machine.ask(phrasebook.node_records(iqn))
             usual = {one.startup for one in records if (one.address, one.port) in sessions}
             for record in records:
                 if (record.address, record.port) not in sessions and record.startup in usual:
+                    where = f"-m node -T {iqn} -p {record.address}:{record.port}"
                     yield self.no(
-                        f"{self.host} has no session to {iqn} at "
-                        f"{record.address}:{record.port}, a path of {self.map}",
-                        f"iscsiadm -m node -T {iqn} -p {record.address}:{record.port} --login",
+                        f"{self.host} does not see {self.map} by a session to {iqn} at "
+                        f"{record.address}:{record.port}, which is in its node database",
+                        f"log in again: iscsiadm {where} --login; if it is there, --rescan; "
+                        f"a portal that nobody wants: iscsiadm {where} -o delete",
                     )

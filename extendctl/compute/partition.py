@@ -41,7 +41,8 @@ class PartitionLayer(OnHost):
 
     def line(self) -> Partition:
         """Its line in the table. Refused when the table has none."""
-        found = [one for one in self.table().partitions if _number(one.node) == self.number]
+        rows = self.table().partitions
+        found = [one for one in rows if _number(one.node, self.disk.path) == self.number]
         if not found:
             message = f"{self.disk.path} on {self.host} has no partition {self.number} in its table"
             raise Refused((self.no(message, "the kernel and the table disagree: look at both"),))
@@ -152,8 +153,13 @@ class PartitionView(PartitionLayer):
         return [one for deed in deeds for one in self.hindered(deed)]
 
 
-def _number(node: str) -> int:
-    digits = re.search(r"[0-9]{1,9}$", node)
+def _number(node: str, disk: str) -> int:
+    """The number at the end of a partition's name, which may follow a digit of the disk's own.
+
+    sfdisk says `/dev/mapper/data11` for the first partition of the map data1 where there is such
+    a device, whatever it is.
+    """
+    digits = re.search(r"[0-9]{1,9}$", node.removeprefix(disk))
     return 0 if digits is None else int(digits[0])
 
 

@@ -8,7 +8,7 @@ from extendctl.block_readings import PhysicalVolume, Placed
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
 from extendctl.size import Size, round_down
-from extendctl.stack import Obstacle
+from extendctl.stack import Obstacle, Skipped
 
 _GROWN = frozenset({"linear", "striped"})
 _FLAWS = (
@@ -156,7 +156,7 @@ class GuestLvLayer(OnHost):
         row, pv = self.row(), self.pv.row()
         if pv.reachable(pv.device_size) <= pv.size:
             found += self.pv.flaws()  # it is full, and so nobody asks it
-        return [*found, *self._own(row, pv), *self._beside(row, pv)]
+        return [*found, *self._own(row, pv)]
 
     def _own(self, row: Placed, pv: PhysicalVolume) -> Iterator[Obstacle]:
         if row.attr[:1] in {"o", "O"}:
@@ -171,17 +171,28 @@ class GuestLvLayer(OnHost):
         if row.attr[4:5] in {"s", "S"}:
             hint = f"find out why; `dmsetup resume` on {self.host}"
             yield self.no(f"{self.name} on {self.host} is suspended", hint)
+        if row.attr[2:3].isupper():
+            message = f"{self.name} on {self.host} is locked: pvmove is at work on it"
+            yield self.no(message, "wait for its end")
         if pv.attr[:1] != "a":
             message = f"nothing may be allocated on the physical volume {pv.name} on {self.host}"
             yield self.no(message, f"allow it: pvchange --allocatable y {pv.name}")
 
-    def _beside(self, row: Placed, pv: PhysicalVolume) -> Iterator[Obstacle]:
-        """Logical volumes that are not active, and so were not seen when this one was found."""
-        others = [] if self.chosen else _on(pv, self.rows().values())
-        names = [f"{self.group}/{one.name}" for one in others if one.name != row.name]
-        if names:
-            message = f"{self.name} is not alone on {pv.name} on {self.host}: {', '.join(names)}"
-            yield self.no(message, f"say which one grows, for example --grow-lv {self.name}")
+    def ends(self) -> Skipped | None:
+        """Nobody has said which grows of it and what was not seen at first: it is not active."""
+        on_it = [] if self.chosen else _on(self.pv.row(), self.rows().values())
+        names = sorted(f"{self.group}/{one.name}" for one in on_it)
+        if len(names) < 2:
+            return None
+        return undecided(self.host, self.pv.device, self.group, names)
+
+
+def undecided(host: str, device: str, group: str, names: Sequence[str]) -> Skipped:
+    """The mark of a group with several logical volumes on a device, or none: which one grows?"""
+    listed = ", ".join(names)
+    why = f"on it are {listed}; --grow-lv says which one grows" if listed else "nothing is on it"
+    reason = f"growth stops at {device}, and the space is free in {group}: {why}"
+    return Skipped(host, "guest-lv", group, reason)
 
 
 def _on(pv: PhysicalVolume, rows: Iterable[Placed]) -> list[Placed]:

@@ -1,7 +1,8 @@
 """Turn plans, trails and errors into the one result that JSON and tables show."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from extendctl.config import Limits
 from extendctl.errors import EXIT_STATUS, ExtendctlError, Fault, HostFailed, Refused
@@ -129,7 +130,20 @@ def notices(plan: Plan) -> tuple[str, ...]:
             f"the pool has {human(pool.free)} left, less than the growth: "
             "it will run out if the volume is filled"
         )
-    return tuple(found)
+    return (*found, *_stays_free(plan))
+
+
+def _stays_free(plan: Plan) -> Iterator[str]:
+    """What a physical volume gains and its logical volume cannot take: an extent in each stripe."""
+    for branch in plan.branches:
+        for below, line in pairwise(branch.trail.lines):
+            gains = (below.after or 0) - (below.before or 0)
+            stays = line.before == line.after
+            if (below.kind, line.kind) == ("pv", "guest-lv") and gains > 0 and stays:
+                yield (
+                    f"{line.host}: {line.name} stays as it is: the {human(gains)} that "
+                    f"{below.name} gains are free in its group, too little for all its stripes"
+                )
 
 
 _NEARLY = 90.0  # percent of a thin pool, where policy has no limit

@@ -14,7 +14,7 @@ from extendctl.journal import Trail, follow
 from extendctl.model import Attachment, Volume
 from extendctl.policy import decide
 from extendctl.size import Size, SizeRequest
-from extendctl.stack import Layer, Skipped, Stack, Trunk, Viewed, forecast, pauses
+from extendctl.stack import Ending, Layer, Skipped, Stack, Trunk, Viewed, forecast, pauses
 
 
 def make(desk: Desk, volume: Volume, wish: Wish) -> Plan:
@@ -115,10 +115,19 @@ def _stacks(desk: Desk, volume: Volume, trunk: Trunk, wish: Wish) -> list[Branch
             return Branch(attachment, error=found)
         more = views_of(found) if len(volume.attachments) > 1 else ()
         _glance((*found.layers, *more), wish.goal)
-        return Branch(attachment, found)
+        return Branch(attachment, _ended(found))
 
     found = side_by_side(look, [None, *volume.attachments])
     return elect([one for one in found if one is not None])
+
+
+def _ended(stack: Stack) -> Stack:
+    """The stack up to where growth ends, as the questions about its layers have told."""
+    for at, layer in enumerate(stack.layers):
+        mark = attempt(layer.ends) if isinstance(layer, Ending) else None
+        if isinstance(mark, Skipped):
+            return replace(stack, layers=stack.layers[:at], skipped=(mark,))
+    return stack
 
 
 def elect(branches: list[Branch]) -> list[Branch]:

@@ -85,6 +85,7 @@ def faults(desk: Desk, plan: Plan) -> Iterator[Fault]:
         yield from _permission(desk, plan.volume, plan.decision)
     yield from plan.trunk.obstacles
     yield from _obstacles(plan.trunk.layers, plan.trail)
+    yield from _starved(plan)
     for branch in plan.branches:
         if branch.error is None and branch.stack is not None:
             yield from branch.stack.obstacles
@@ -100,6 +101,18 @@ def _obstacles(layers: Iterable[Layer], trail: Trail) -> Iterator[Fault]:
             continue
         found = attempt(lambda layer=layer, to=line.after: layer.obstacles(to))  # type: ignore[misc]
         yield from found.faults if isinstance(found, ExtendctlError) else found
+
+
+def _starved(plan: Plan) -> Iterator[Fault]:
+    """A full pool beneath a thin volume that has grown already: what stands on it writes, too."""
+    lowest, line = plan.trunk.layers[0], plan.trail.lines[0]
+    above = [one for branch in plan.branches for one in branch.trail.lines]
+    grows = any((one.after or 0) > (one.before or 0) for one in above)
+    if not grows or line.before is None or (line.after or 0) > line.before:
+        return
+    found = attempt(lambda: lowest.obstacles(line.before or 0))
+    faults = found.faults if isinstance(found, ExtendctlError) else found
+    yield from (one for one in faults if one.code == "no-space")
 
 
 def shrunk(plan: Plan) -> Iterator[Fault]:

@@ -64,7 +64,8 @@ def _status(call: Call, name: str) -> Answer:
         "  sector size:  512",
         f"  offset:  {header.offset // 512} sectors",
         f"  size:    {call.machine.devices[mapping].size // 512} sectors",
-        "  mode:    read/write",
+        f"  mode:    read/write{' (suspended)' if header.suspended else ''}",
+        *(["  reencryption:  in-progress"] if header.reencrypting else []),
     ))  # fmt: skip
 
 

@@ -110,7 +110,8 @@ def attributes(one: LogicalVolume) -> str:
     )
     last = "k" if one.resting else "-"
     opened = "o" if one.device and one.opened else "-"
-    return f"{kind}wi-{active}{opened}{target}{zero}-{last}"
+    policy = "I" if one.locked else "i"
+    return f"{kind}w{policy}-{active}{opened}{target}{zero}{one.health}{last}"
 
 
 def lvextend(call: Call) -> Answer:

@@ -55,11 +55,19 @@ def _show(call: Call, path: str) -> Answer:
         words = f"sfdisk: {path}: does not contain a recognized partition table"
         return Answer(1, "", said(words))
     parts = [
-        {"node": f"{path}-part{number}", "start": start, "size": size}
+        {"node": _node(call, path, number), "start": start, "size": size}
         for number, start, size in rows(call, *found)
     ]
     body = {"label": found[1].type, "device": path, "sectorsize": 512, "partitions": parts}
     return Answer(0, json.dumps({"partitiontable": body}))
+
+
+def _node(call: Call, path: str, number: int) -> str:
+    """What libfdisk calls a partition: in /dev/mapper by what is there (fdisk_partname)."""
+    if not path.startswith("/dev/mapper/"):
+        return f"{path}{'p' if path[-1].isdigit() else ''}{number}"
+    names = (f"{path}{number}", f"{path}p{number}")
+    return next((one for one in names if call.machine.device_at(one)), f"{path}-part{number}")
 
 
 def _write(call: Call, path: str, number: int, sectors: int) -> Answer:

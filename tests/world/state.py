@@ -64,6 +64,8 @@ class Content(Thing):
     key_file: str | None = None  # the one that opens it
     keyring: bool = False  # where its volume key is
     detached: bool = False  # the header is in a file elsewhere
+    reencrypting: bool = False  # a new volume key is being written in
+    suspended: bool = False  # by luksSuspend
 
     @property
     def size(self) -> int:
@@ -100,6 +102,8 @@ class LogicalVolume(Thing):
     letter: str = ""  # lv_attr's first letter where nothing else tells it: s for a thick snapshot
     opened: bool = True  # while it is active: somebody has its device open
     resting: bool = False  # left out of activation: lv_attr's last letter is k
+    locked: bool = False  # pvmove is at work: lv_attr's third letter is a capital
+    health: str = "-"  # lv_attr's ninth letter
 
 
 class Group(Thing):

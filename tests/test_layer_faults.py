@@ -2,10 +2,11 @@
 
 import pytest
 
+from extendctl.compute.partition import PartitionView
 from extendctl.errors import NotVerified, OutcomeUnknown, Unreachable
 from extendctl.stack import ToolFailed, grow
-from tests.test_layers import EVERY, all_layers, ready, sizes
-from tests.world.site import ATTACHED
+from tests.test_layers import ALL, EVERY, ready, sizes
+from tests.world.every import SITES
 
 pytestmark = pytest.mark.long
 
@@ -14,14 +15,33 @@ TOOLS = {
     "file": "truncate",
     "path": "tee",
     "loop": "losetup",
+    "multipath": "multipathd",
+    "partition": "partx",
+    "luks": "cryptsetup",
+    "pv": "pvresize",
+    "guest-lv": "lvextend",
+    "swap": "mkswap",
     "ext4": "resize2fs",
     "xfs": "xfs_growfs",
     "btrfs": "btrfs",
 }
+"""What makes a layer larger; of several tools the last one that does."""
+
+FIRST = {"partx": "sfdisk", "kpartx": "sfdisk", "mkswap": "swapoff"}
+"""What a layer of several deeds begins with."""
+
+
+def tool_of(name: str, kind: str) -> str | None:
+    """The tool of a layer; None where it follows by itself, as udev lets partitions of a map do."""
+    if kind == "partition" and "multipath" in name:
+        return None
+    return "kpartx" if (kind, name) == ("partition", "kpartx") else TOOLS.get(kind)
+
+
 ACTING = pytest.mark.parametrize(
     ("name", "place", "tool"),
-    [(name, place, TOOLS[kind]) for name, place, kind in all_layers() if kind in TOOLS],
-    ids=[f"{name}-{place}-{kind}" for name, place, kind in all_layers() if kind in TOOLS],
+    [(name, place, tool) for name, place, kind in ALL if (tool := tool_of(name, kind))],
+    ids=[f"{name}-{place}-{kind}" for name, place, kind in ALL if tool_of(name, kind)],
 )
 
 
@@ -29,7 +49,7 @@ ACTING = pytest.mark.parametrize(
 def test_exit_0_without_growth_is_not_believed(name: str, place: int, tool: str) -> None:
     one = ready(name, place)
     layer = one.layer
-    one.site.world.lie(layer.host, tool, only="deed")
+    one.site.world.lie(layer.host, tool, out="ok\n", only="deed")
     with pytest.raises(NotVerified):
         grow(layer, one.room)
 
@@ -73,7 +93,8 @@ def test_a_line_lost_before_the_deed_was_sent_changed_nothing(
     one = ready(name, place)
     before = sizes(one.site)
     layer = one.layer
-    one.site.world.cut(layer.host, tool=tool, when="unsent", only="deed")
+    first = "blockdev" if isinstance(layer, PartitionView) else FIRST.get(tool, tool)
+    one.site.world.cut(layer.host, tool=first, when="unsent", only="deed")
     with pytest.raises(Unreachable):
         grow(layer, one.room)
     assert sizes(one.site) == before
@@ -85,14 +106,14 @@ def test_a_tool_that_is_ended_for_taking_too_long_is_an_unknown_outcome(
 ) -> None:
     one = ready(name, place)
     layer = one.layer
-    one.site.world.slow(layer.host, tool, 3600, acts=False, only="deed")
+    one.site.world.slow(layer.host, tool, 48 * 3600, acts=False, only="deed")
     with pytest.raises((OutcomeUnknown, Unreachable)):
         grow(layer, one.room)
 
 
 @EVERY
 def test_silence_is_not_an_answer(name: str, place: int) -> None:
-    site = ATTACHED[name]()
+    site = SITES[name]()
     hosts = site.hosts()
     layer = site.layers(hosts)[place]
     site.world.down(layer.host)
@@ -104,7 +125,7 @@ def test_silence_is_not_an_answer(name: str, place: int) -> None:
 @EVERY
 def test_a_lost_answer_is_no_answer(name: str, place: int) -> None:
     """Nor a refusal, nor a doubt about what was done: nothing was. Some are asked twice."""
-    site = ATTACHED[name]()
+    site = SITES[name]()
     hosts = site.hosts()
     layer = site.layers(hosts)[place]
     for _ in range(4):

@@ -15,6 +15,12 @@ def rename(state: State, machine: str, old: str, new: str) -> None:
     for other in one.devices.values():
         other.slaves = [new if slave == old else slave for slave in other.slaves]
         other.parent = new if other.parent == old else other.parent
+    if old in one.swapped:
+        one.swapped[new] = one.swapped.pop(old)
+    for group in one.groups.values():
+        group.device = new if group.device == old else group.device
+        for volume in group.volumes.values():
+            volume.device = new if volume.device == old else volume.device
 
 
 def another_disk(state: State, machine: str, name: str) -> Device:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from extendctl import figures
+from extendctl.mounts import Mount, unescape
+from extendctl.mounts import mounts as read_mounts
 from extendctl.size import LARGEST, Size
 
 
@@ -37,24 +39,6 @@ class Block:
         if self.dm_name:
             return f"/dev/mapper/{self.dm_name}"
         return f"/dev/{self.name.replace('!', '/')}"
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """A line of /proc/self/mountinfo (proc_pid_mountinfo(5)), unescaped."""
-
-    dev: str
-    root: str
-    point: str
-    fstype: str
-    source: str
-    options: frozenset[str]
-    super_options: frozenset[str]
-
-    @property
-    def read_only(self) -> bool:
-        """True when the filesystem or this mount of it refuses writing."""
-        return "ro" in self.options or "ro" in self.super_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +99,7 @@ class HostFacts:
     sessions: tuple["Session", ...] = ()
     controllers: tuple["Controller", ...] = ()
     btrfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # uuid: device names
+    live: frozenset[str] = frozenset()  # devices with a filesystem that some namespace has mounted
     aliases: Mapping[str, str] = field(default_factory=dict)  # a path in /dev: device name
     sudo: tuple[str, ...] = ()  # what `sudo -n -l` lists, line by line
 
@@ -155,8 +140,14 @@ class HostFacts:
         parts = (self.blocks[name] for name in block.children if name in self.blocks)
         return any(self._held(one) for one in (block, *parts))
 
+    def mounted_elsewhere(self, block: Block) -> bool:
+        """True when its filesystem is mounted where this login does not see it: in a container."""
+        live = block.name in self.live or any(block.name in names for names in self.btrfs.values())
+        return live and not self.mounts_of(block)
+
     def _held(self, block: Block) -> bool:
-        return bool(block.holders or self.mounts_of(block) or self.swap_on(block))
+        found = self.mounts_of(block) or self.swap_on(block) or self.mounted_elsewhere(block)
+        return bool(block.holders or found)
 
 
 def host_facts(text: str) -> HostFacts:
@@ -172,13 +163,14 @@ def host_facts(text: str) -> HostFacts:
         bounding=_bits(_one(facts, "bounding")),
         tools={row[0]: row[1] for row in facts.get("tool", ()) if len(row) > 1},
         blocks=_blocks(facts),
-        mounts=tuple(_mounts(facts.get("mount", ()))),
+        mounts=tuple(read_mounts(["\t".join(row) for row in facts.get("mount", ())])),
         available=_number(_one(facts, "available"), 0) * 1024,
         swaps=tuple(_swaps(facts.get("swap", ()))),
         resting={row[0]: _priority(row[1]) for row in facts.get("resting", ()) if len(row) > 1},
         sessions=tuple(Session(*row[:5]) for row in facts.get("session", ()) if len(row) > 3),
         controllers=tuple(_controllers(facts)),
         btrfs=_grouped(facts.get("btrfs", ())),
+        live=frozenset(row[0] for row in facts.get("live", ()) if row),
         aliases={row[0]: row[1] for row in facts.get("alias", ()) if len(row) > 1},
         sudo=tuple("\t".join(row) for row in facts.get("sudo-line", ())),
     )
@@ -253,7 +245,7 @@ def _swaps(rows: Sequence[Sequence[str]]) -> Iterator[Swap]:
         words = "\t".join(row).split()
         if len(words) > 4 and words[2].isdigit() and words[3].isdigit():
             size, used = (figures.number(word, "swap", most=_KIBS) * 1024 for word in words[2:4])
-            yield Swap(_unescape(words[0]), size, used, _priority(words[4]))
+            yield Swap(unescape(words[0]), size, used, _priority(words[4]))
 
 
 def _bits(text: str) -> int:
@@ -277,25 +269,3 @@ def _number(text: str | None, default: int) -> int: ...
 def _number(text: str | None, default: int | None = None) -> int | None:
     """A number, where the kernel shows one."""
     return figures.number(text, "a number") if text and text.isdigit() else default
-
-
-def _mounts(rows: Sequence[Sequence[str]]) -> Iterator[Mount]:
-    for row in rows:
-        front, _, back = "\t".join(row).partition(" - ")
-        fields, tail = front.split(" "), back.split(" ")
-        if len(fields) < 6 or len(tail) < 3:
-            continue
-        yield Mount(
-            dev=fields[2],
-            root=_unescape(fields[3]),
-            point=_unescape(fields[4]),
-            options=frozenset(fields[5].split(",")),
-            fstype=tail[0],
-            source=_unescape(tail[1]),
-            super_options=frozenset(tail[2].split(",")),
-        )
-
-
-def _unescape(text: str) -> str:
-    r"""Undo the kernel's octal escapes: `\040` is a space (fs/proc_namespace.c, mangle)."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

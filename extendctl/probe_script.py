@@ -75,6 +75,9 @@ for node in /sys/fs/btrfs/*/devices/*; do
   [ -e "$node" ] || continue
   pool=${node#/sys/fs/btrfs/}; say btrfs "${pool%%/*}" "${node##*/}"
 done
+for node in /sys/fs/ext4/* /sys/fs/xfs/*; do
+  [ -e "/sys/class/block/${node##*/}" ] && say live "${node##*/}"
+done
 while IFS= read -r line; do
   say mount "$line"
   case $line in *" - btrfs "*)

@@ -89,6 +89,20 @@ class Viewed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """A mount, or swap space in use, of something on a volume.
+
+    `place` tells from the volume's device upwards what it is on, in the same words on all hosts;
+    `kind` is the filesystem's type or `swap`.
+    """
+
+    place: tuple[str, ...]
+    kind: str
+    point: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """What stands on the stack and is left as it is, with the reason."""
 
@@ -116,6 +130,7 @@ class Stack:
     """A run of layers, lowest first, and what is left alone above them.
 
     `views` stand on the devices in place of content that another host grows: this one reads again.
+    `uses` are all that it is used for, grown or not; `opened` tells that mappings stand on it.
     """
 
     layers: tuple[Layer, ...]
@@ -124,6 +139,8 @@ class Stack:
     device: str | None = None
     mountpoint: str | None = None
     views: tuple[Layer, ...] = ()
+    uses: tuple[Use, ...] = ()
+    opened: bool = False
 
     @property
     def every(self) -> tuple[Layer, ...]:

@@ -76,6 +76,9 @@ def mariadb() -> Iterator[MariaServer]:
 
 def _ready(server: MariaServer, running: subprocess.Popen[bytes]) -> MariaServer:
     deadline = time.monotonic() + 60
+    socket = server.directory / "socket"  # PyMySQL leaves sockets open where nobody answers
+    while not socket.exists() and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
     while True:
         try:
             server.ask("SELECT 1")

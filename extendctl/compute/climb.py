@@ -43,12 +43,24 @@ def climb(site: Site, block: Block) -> Iterator[Found]:
         yield from mounted(site, block, mounts)
     elif site.facts.swap_on(block):
         yield _swap(site, block)
+    elif site.facts.mounted_elsewhere(block):
+        yield _out_of_sight(site, block)
     elif parts := partitions(site.facts, block):
         yield from _partition(site, block, parts)
     elif block.holders:
         yield from _held(site, block)
     else:
         yield from _idle(site, block)
+
+
+def _out_of_sight(site: Site, block: Block) -> Found:
+    """A filesystem that the kernel has mounted and that is not among this login's mounts."""
+    where = "in another mount namespace, as of a container, or it was unmounted lazily"
+    reason = f"the filesystem on {block.path} is mounted where this login does not see it: {where}"
+    if site.options.offline:
+        hint = "unmount it there before --offline"
+        return Fault("obstacle", f"{site.machine.name}: {reason}", hint, site.machine.name)
+    return site.skipped("filesystem", block.path, reason)
 
 
 def partitions(facts: HostFacts, disk: Block) -> list[Block]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from extendctl import phrasebook, questions, readings
 from extendctl.ability import bounded
@@ -12,7 +12,8 @@ from extendctl.compute.site import OnHost, Site
 from extendctl.compute.stuck import StuckLayer
 from extendctl.errors import Refused
 from extendctl.host import Question
-from extendctl.probe import Block, Mount
+from extendctl.mounts import Mount
+from extendctl.probe import Block
 from extendctl.size import MIB, TIB, Size, human, round_down
 from extendctl.stack import Layer, Obstacle, Skipped
 
@@ -35,9 +36,12 @@ class Mounted(OnHost):
     def name(self) -> str:
         return self.point
 
-    def sure(self, question: Question[T]) -> T:
-        """The answer to a question about its device, which is proved to be the one it was."""
-        self.machine.ask_all([question, *self.proof.questions()])
+    def sure(self, question: Question[T], *more: Question[Any]) -> T:
+        """The answer to a question about its device, which is proved to be the one it was.
+
+        What is asked besides is known then, too, and has cost no time of its own.
+        """
+        self.machine.ask_all([question, *more, *self.proof.questions()])
         self.proof.hold(self.machine)
         return self.machine.ask(question)
 
@@ -107,6 +111,10 @@ class Ext4Layer(Mounted):
 
     def _read_only(self) -> list[Obstacle]:
         """Of several mounts resize2fs takes the first in the kernel's list, writable or not."""
+        if self.first.covered:
+            message = f"something else is mounted over {self.first.point} on {self.host}, through "
+            message += f"which resize2fs would grow the ext4 at {self.point}"
+            return [self.no(message, "unmount what covers it, or the filesystem there")]
         if self.read_only or not self.first.read_only:
             return super()._read_only()
         message = f"{self.first.point} on {self.host}, through which resize2fs would grow the ext4 "
@@ -141,12 +149,20 @@ class XfsLayer(Mounted):
 
     def geometry(self) -> readings.Xfs:
         """Its geometry; Refused when something else is mounted there now."""
-        geometry = self.sure(phrasebook.xfs(self.point))
-        if not self._is_mine(geometry.device):
+        geometry = self.sure(phrasebook.xfs(self.point), questions.facts())
+        if not self._is_mine(geometry.device) or not self._in_reach():
             message = f"{geometry.device} is mounted at {self.point} on {self.host}, "
             message += f"not {self.block.path}"
             raise Refused((self.no(message, "run the command again"),))
         return geometry
+
+    def _in_reach(self) -> bool:
+        """Whether the path leads to it: the tools name the device that was mounted there first."""
+        mounts = self.machine.ask(questions.facts()).mounts
+        return any(
+            (one.point, one.dev, one.covered) == (self.point, self.block.dev, False)
+            for one in mounts
+        )
 
     def measure(self) -> Size:
         return self.geometry().size
@@ -202,6 +218,9 @@ def mounted(site: Site, block: Block, mounts: Sequence[Mount]) -> Iterator[Layer
     """The layer of a mounted filesystem, or the reason why it is left alone."""
     mount = writable(mounts)
     kind = "ext4" if mount.fstype in _EXT else mount.fstype
+    if mount.covered and not site.options.no_filesystem:
+        yield _covered(site, block, mount, kind)
+        return
     if site.options.no_filesystem:
         yield site.skipped(kind, mount.point, "left alone, as asked by --no-filesystem")
         return
@@ -240,6 +259,16 @@ def _under_an_old_name(site: Site, block: Block, mount: Mount, kind: str) -> Stu
     )  # fmt: skip
 
 
+def _covered(site: Site, block: Block, mount: Mount, kind: str) -> StuckLayer:
+    """Whoever works at its mount point works on what is mounted over it."""
+    message = f"something else is mounted over {mount.point} on {site.machine.name}, so that "
+    message += f"the {kind} on {block.path} cannot be reached there"
+    hint = "unmount what covers it, or mount the filesystem at another place, too"
+    return StuckLayer(
+        site.machine, site.anchor, mount.point, kind, mount.point, block, block, message, hint
+    )  # fmt: skip
+
+
 def writable(mounts: Sequence[Mount]) -> Mount:
-    """The mount to work through: of the whole filesystem and writable, where there is one."""
-    return min(mounts, key=lambda one: (one.read_only, one.root != "/", one.point))
+    """The mount to work through: in reach, writable, and of the whole filesystem, if there is."""
+    return min(mounts, key=lambda one: (one.covered, one.read_only, one.root != "/", one.point))

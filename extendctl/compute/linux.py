@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from extendctl import questions
-from extendctl.compute import lvm, nvme, session
+from extendctl.compute import lvm, nvme, session, usage
 from extendctl.compute.climb import Found, climb
 from extendctl.compute.filesystem import Mounted
 from extendctl.compute.loop import LoopLayer
@@ -36,6 +36,8 @@ class LinuxCompute:
             obstacles=tuple(one for one in found if isinstance(one, Fault)),
             device=device.path,
             mountpoint=points[-1] if points else None,
+            uses=tuple(usage.uses(site.facts, device)),
+            opened=usage.opened(site.facts, device),
         )
 
 

@@ -115,7 +115,9 @@ def _unmounted(plan: Plan) -> Iterator[str]:
     """Filesystems that were mounted when the state saw them last: no fault, but worth a word."""
     for branch in plan.branches:
         known, host = branch.attachment.mountpoint, branch.attachment.host
-        if known is not None and branch.stack is not None and branch.stack.mountpoint is None:
+        if known is None or branch.stack is None or branch.stack.mountpoint is not None:
+            continue
+        if known not in {use.point for use in branch.stack.uses}:
             yield f"{plan.volume.name} is not mounted on {host}, the state has it at {known}"
 
 

@@ -133,29 +133,24 @@ def _ended(stack: Stack) -> Stack:
 def elect(branches: list[Branch]) -> list[Branch]:
     """Leave the content to one host: the one that has it in use, where several could grow it.
 
+    In use is what is mounted or swapped on, whether or not it grows; else what is open or active.
+
     The others read again what it has written. Two hosts that have a filesystem mounted, or swap on
     it, are both left as they are found: that is a danger which must be seen, not an election. And
     while a host is silent, which may have it in use, nobody grows what is not in use elsewhere.
     """
     holders = [one for one in branches if one.stack is not None and one.stack.content]
-    mounted = [one for one in holders if one.stack is not None and _used(one.stack)]
+    mounted = [one for one in holders if one.stack is not None and one.stack.uses]
     silent = [one.attachment.host for one in branches if one.stack is None]
     if silent and holders and not mounted:
         reason = f"{silent[0]} did not answer, and may have it in use"
         return [_yielding(one, reason) if one in holders else one for one in branches]
     if len(holders) < 2 or len(mounted) > 1:
         return branches
-    elected = (mounted or holders)[0]
+    elected = (mounted or [one for one in holders if one.stack and one.stack.opened] or holders)[0]
     reason = f"it is grown on {elected.attachment.host}"
     yielding = [one for one in holders if one is not elected]
     return [_yielding(one, reason, reads=True) if one in yielding else one for one in branches]
-
-
-def _used(stack: Stack) -> bool:
-    """Whether a host has what it could grow mounted, or swaps on it."""
-    return stack.mountpoint is not None or any(
-        one.kind == "swap" and bool(attempt(one.measure)) for one in stack.content
-    )
 
 
 def _yielding(branch: Branch, reason: str, *, reads: bool = False) -> Branch:

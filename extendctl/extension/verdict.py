@@ -7,10 +7,10 @@ from extendctl.errors import ExtendctlError, Fault, Refused
 from extendctl.extension.means import Desk, attempt
 from extendctl.extension.plan import Branch, Plan, Wish
 from extendctl.journal import Trail
-from extendctl.model import Capability, LayerReport, Status, Volume
+from extendctl.model import Capability, Status, Volume
 from extendctl.policy import Decision, Request, decide
 from extendctl.size import Size, human
-from extendctl.stack import Layer, Trunk
+from extendctl.stack import Layer, Trunk, Use
 
 
 def refuse_early(desk: Desk, volume: Volume, wish: Wish) -> None:
@@ -150,26 +150,27 @@ _CLUSTERED = frozenset({"gfs2", "ocfs2"})
 
 
 def shared(branches: Iterable[Branch]) -> Iterator[Fault]:
-    """One filesystem mounted on two hosts, or swap space in use there: it is being destroyed."""
-    hosts: dict[str, list[str]] = {}
+    """One filesystem mounted on two hosts, or swap space in use there: it is being destroyed.
+
+    Where nobody writes, many may read.
+    """
+    places: dict[tuple[str, ...], dict[str, list[Use]]] = {}
     for branch in branches:
-        for line in branch.lines():
-            if _held(line):
-                hosts.setdefault(line.kind, []).append(branch.attachment.host)
-    for kind, held in hosts.items():
-        where = " and ".join(held)
-        if len(held) > 1 and kind == "swap":
+        for use in () if branch.stack is None else branch.stack.uses:
+            places.setdefault(use.place, {}).setdefault(branch.attachment.host, []).append(use)
+    for hosts in places.values():
+        kinds = sorted({use.kind for uses in hosts.values() for use in uses})
+        writers = [host for host, uses in hosts.items() if not all(one.read_only for one in uses)]
+        if len(hosts) < 2 or not writers or not _CLUSTERED.isdisjoint(kinds):
+            continue
+        where = " and ".join(hosts)
+        if kinds == ["swap"]:
             message = f"the swap space is in use on {where}"
             yield Fault("obstacle", message, "swapoff on all hosts but one now, and reboot those")
-        elif len(held) > 1:
-            message = f"{kind} is no cluster filesystem and is mounted on {where}"
-            hint = "unmount it on all hosts but one now, then check it: it is being corrupted"
-            yield Fault("obstacle", message, hint)
-
-
-def _held(line: LayerReport) -> bool:
-    """A filesystem at its mount point, or swap space that is not switched off."""
-    if line.kind == "swap":
-        return bool(line.before)
-    mounted = line.name.startswith("/") and not line.name.startswith("/dev/")
-    return mounted and line.kind not in _CLUSTERED
+            continue
+        readers = [host for host in hosts if host not in writers]
+        written = f", written on {' and '.join(writers)}" if readers else ""
+        points = ", ".join(f"{host}: {uses[0].point}" for host, uses in hosts.items())
+        message = f"{'/'.join(kinds)} is no cluster filesystem and is mounted on {where}{written} "
+        hint = "unmount it on all hosts but one now, then check it: it is being corrupted"
+        yield Fault("obstacle", f"{message}({points})", hint)

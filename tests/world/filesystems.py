@@ -180,7 +180,7 @@ def _mounted(call: Call, point: str, type_: str) -> tuple[Mount, Content] | None
 
 
 def _geometry(call: Call, mount: Mount, one: Content) -> str:
-    node, groups = call.machine.node(mount.device), -(-one.blocks // one.group_blocks)
+    node, groups = call.machine.named(mount), -(-one.blocks // one.group_blocks)
     blocks = f"bsize={one.block_size:<6} blocks={one.blocks}"
     return said(
         f"meta-data={node:<22} isize=512    agcount={groups}, agsize={one.group_blocks} blks",

@@ -52,9 +52,10 @@ def _host(call: Call) -> Iterator[str]:
         yield from _block(call.state, machine, name)
     yield from (_say(*row) for row in nvme.probed_controllers(machine))
     yield from _btrfs(call.state, call.name)
-    yield _mount_line(21, "254:1", "/", "/", "rw", "ext4 /dev/vda1 rw,errors=remount-ro")
+    yield from (_say("live", name) for name in _live(call.state, call.name))
+    yield _mount_line((21, 1), "254:1", "/", "/", "rw", "ext4 /dev/vda1 rw,errors=remount-ro")
     for number, mount in enumerate(machine.mounts):
-        yield _mount(call.state, call.name, 40 + number, mount)
+        yield _mount(call.state, call.name, 40 + number, mount, _parent(machine, number))
         content = call.state.content(call.name, mount.device)
         if content is not None and content.type == "btrfs":
             yield _say("alias", mount.source or machine.node(mount.device), mount.device)
@@ -106,7 +107,24 @@ def _btrfs(state: State, name: str) -> Iterator[str]:
             yield _say("btrfs", content.uuid, device)
 
 
-def _mount(state: State, name: str, number: int, mount: Mount) -> str:
+def _live(state: State, name: str) -> Iterator[str]:
+    """What ext4 and xfs have mounted, for whoever it was: a container, too."""
+    machine = state.machines[name]
+    for device in sorted({one.device for one in machine.mounts} | machine.unseen):
+        content = state.content(name, device)
+        if content is not None and content.type in {"ext2", "ext3", "ext4", "xfs"}:
+            yield device
+
+
+def _parent(machine: Machine, number: int) -> int:
+    """The id of the mount beneath: the last before it at its point, or above that."""
+    point = machine.mounts[number].point
+    before = [one.point for one in machine.mounts[:number]]
+    over = [place for place, one in enumerate(before) if f"{point}/".startswith(f"{one}/")]
+    return 40 + over[-1] if over else 21
+
+
+def _mount(state: State, name: str, number: int, mount: Mount, parent: int) -> str:
     device: Device = state.machines[name].devices[mount.device]
     content = state.content(name, mount.device)
     kind = "ext4" if content is None else content.type
@@ -114,14 +132,12 @@ def _mount(state: State, name: str, number: int, mount: Mount) -> str:
     flag = "ro" if mount.read_only else "rw"
     source = mount.source or state.machines[name].node(mount.device)
     back = f"{kind} {_mangled(source)} {flag}"
-    return _mount_line(number, dev, mount.root, mount.point, flag, back)
+    return _mount_line((number, parent), dev, mount.root, mount.point, flag, back)
 
 
-def _mount_line(number: int, dev: str, root: str, point: str, flag: str, back: str) -> str:
-    return _say(
-        "mount",
-        f"{number} 1 {dev} {_mangled(root)} {_mangled(point)} {flag},relatime shared:1 - {back}",
-    )
+def _mount_line(ids: tuple[int, int], dev: str, root: str, point: str, flag: str, back: str) -> str:
+    front = f"{ids[0]} {ids[1]} {dev} {_mangled(root)} {_mangled(point)} {flag},relatime shared:1"
+    return _say("mount", f"{front} - {back}")
 
 
 def _mangled(text: str) -> str:

@@ -211,6 +211,7 @@ class Machine(Thing):
     sudo: dict[str, str | list[str]] = {}
     devices: dict[str, Device] = {}
     mounts: list[Mount] = []
+    unseen: set[str] = set()  # devices that a container has mounted
     swaps: list[str] = []
     swapped: dict[str, list[int]] = {}  # device: bytes as /proc/swaps has them, in use, priority
     resting: dict[str, str] = {}  # notes under /run
@@ -247,8 +248,12 @@ class Machine(Thing):
         return f"/dev/mapper/{mapped}" if mapped else f"/dev/{device}"
 
     def mounted(self, point: str) -> Mount | None:
-        """What is mounted at a directory."""
-        return next((one for one in self.mounts if one.point == point.rstrip("/")), None)
+        """What is mounted at a directory, over all else that is."""
+        return next((one for one in reversed(self.mounts) if one.point == point.rstrip("/")), None)
+
+    def named(self, mount: Mount) -> str:
+        """What xfs' tools call the device at a mount point: that of the first line with it."""
+        return self.node(next(one for one in self.mounts if one.point == mount.point).device)
 
 
 class Fault(Thing):

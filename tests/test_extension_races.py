@@ -1,9 +1,6 @@
 """Many programs at once, on SQLite and on PostgreSQL: one wins, no pool is promised twice."""
 
-import ctypes
 import multiprocessing
-import os
-import socket
 import time
 from collections import Counter
 from multiprocessing.synchronize import Barrier
@@ -13,6 +10,7 @@ import pytest
 
 from extendctl import inventory
 from extendctl.model import OperationState, VolumeReport
+from tests.elsewhere import elsewhere, require
 from tests.extending import GOAL, Stage, begin
 from tests.mortal import Fate, Program, Work, killed, start
 from tests.postgres import Server
@@ -21,7 +19,6 @@ from tests.world.site import LVM, Site, iscsi_ext4
 from tests.world.state import GIB
 
 FORK = multiprocessing.get_context("fork")
-CLONE_NEWUTS = 0x04000000  # linux/sched.h
 FIFTY = 50
 FREE = 100 * GIB
 GROWTH = 5 * GIB
@@ -57,27 +54,14 @@ def test_of_many_programs_on_one_volume_one_wins(url: str, programs: int, tmp_pa
     stage.store.close()
 
 
-def _on_another_machine(work: Work, number: int) -> Work:
-    """The program on a machine of another name: others hear of it by its heartbeat alone."""
-
-    def renamed(stage: Stage) -> VolumeReport:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.unshare(CLONE_NEWUTS) != 0:
-            raise OSError(ctypes.get_errno(), "unshare")
-        socket.sethostname(f"admin{number}")
-        return work(stage)
-
-    return renamed
-
-
 @pytest.mark.long
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a program another host name")
 def test_of_programs_on_many_machines_one_wins(postgres: Server, tmp_path: Path) -> None:
     """Nobody is taken for dead because his processes cannot be seen from here."""
+    require()
     url = postgres.database()
     stage = begin(iscsi_ext4(tmp_path / "world.json"), tmp_path, url=url)
     stage.world.slow("silo", "lvextend", 0.5)
-    works = [_on_another_machine(lambda one: one.extend(), number) for number in range(10)]
+    works = [elsewhere(name=f"admin{number}") for number in range(10)]
     assert {one.ended() for one in together(stage, works)} <= {0, 4}
     assert set(stage.growths.values()) == {1}
     assert (stage.volume().size, stage.status, stage.unfinished) == (GOAL, "in-use", None)

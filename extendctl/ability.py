@@ -78,7 +78,7 @@ def _asked(machine: Host, deed: Deed, words: Sequence[str]) -> list[Fault]:
 
 
 PACKAGES = {
-    "lvextend": "lvm2", "lvs": "lvm2", "pvresize": "lvm2", "lvcreate": "lvm2",
+    "lvextend": "lvm2", "lvchange": "lvm2", "lvs": "lvm2", "pvresize": "lvm2", "lvcreate": "lvm2",
     "resize2fs": "e2fsprogs", "dumpe2fs": "e2fsprogs", "e2fsck": "e2fsprogs",
     "mkswap": "util-linux", "swapon": "mount", "swapoff": "mount",
     "xfs_growfs": "xfsprogs", "xfs_spaceman": "xfsprogs", "btrfs": "btrfs-progs",

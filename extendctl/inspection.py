@@ -38,7 +38,10 @@ _DEEDS: Deeds = {
     ),
     "luks": ((phrasebook.resize_luks("crypt", None),), ()),
     "pv": ((phrasebook.resize_pv("/dev/sda"),), ()),
-    "guest-lv": ((phrasebook.extend_lv("vg", "lv", 4 << 20),), ("lvs",)),
+    "guest-lv": (
+        (phrasebook.extend_lv("vg", "lv", 4 << 20), phrasebook.refresh_lv("vg", "lv")),
+        ("lvs",),
+    ),
     "ext4": ((phrasebook.grow_ext4("/dev/sda"),), ("dumpe2fs",)),
     "xfs": ((phrasebook.grow_xfs("/mnt"),), ("xfs_spaceman",)),
     "btrfs": ((phrasebook.grow_btrfs(1, "/mnt"),), ()),

@@ -171,6 +171,12 @@ def extend_lv(group: str, volume: str, size: Size) -> Deed:
     return Deed(("lvextend", "--yes", "--size", f"{_size(size)}b", target))
 
 
+def refresh_lv(group: str, volume: str) -> Deed:
+    """Let the kernel have a logical volume as LVM's metadata have it: another host grew it."""
+    target = f"{told.lvm(group, 'volume group')}/{told.lvm(volume, 'logical volume')}"
+    return Deed(("lvchange", "--refresh", target))
+
+
 def create_lv(group: str, volume: str, size: Size, pool: str | None) -> Deed:
     """Make a logical volume of at least `size` bytes, thin when a pool is named."""
     group, volume = told.lvm(group, "volume group"), told.lvm(volume, "logical volume")

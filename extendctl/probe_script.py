@@ -7,7 +7,8 @@ that allows, too.
 
 TOOLS = (
     "blkid", "blockdev", "btrfs", "cryptsetup", "dumpe2fs", "e2fsck", "iscsiadm", "kpartx",
-    "losetup", "lvcreate", "lvextend", "lvs", "mkdir", "mkswap", "multipathd", "nvme", "partx",
+    "losetup", "lvchange", "lvcreate", "lvextend", "lvs", "mkdir", "mkswap", "multipathd", "nvme",
+    "partx",
     "pvresize", "resize2fs", "sfdisk", "stat", "sudo", "swapoff", "swapon", "targetcli", "tee",
     "tgtadm", "timeout", "truncate", "udevadm", "xfs_growfs", "xfs_spaceman",
 )  # fmt: skip

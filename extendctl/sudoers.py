@@ -198,6 +198,7 @@ def _guest_lv(_: HostConfig) -> Phrases:
     yield phrasebook.segments(any_.GROUP)
     yield phrasebook.directory(phrasebook.LVM_ARCHIVE)
     yield phrasebook.extend_lv(any_.GROUP, any_.VOLUME, any_.SIZE)
+    yield phrasebook.refresh_lv(any_.GROUP, any_.VOLUME)
 
 
 COMPUTE: Mapping[str, Callable[[HostConfig], Phrases]] = {

@@ -45,6 +45,7 @@ SAID: dict[str, Sequence[Words]] = {
     "directory": ((DIRECTORY,),),
     "filesystem_space": ((DIRECTORY,), ("/var/lib",), ("/",)),
     "extend_lv": (("vg0", "vol1", 4 << 20), ("vg-1", "my-vol", 1 << 62), ("guest", ".data", 1)),
+    "refresh_lv": (("vg0", "vol1"), ("vg-1", "my-vol"), ("guest", ".data")),
     "create_lv": (("vg0", "vol1", 4 << 20, None), ("vg-1", "my-vol", 1, "pool")),
     "create_file": ((f"{DIRECTORY}/vol1", 1 << 30),),
     "create_directory": ((DIRECTORY,),),

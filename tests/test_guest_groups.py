@@ -232,3 +232,23 @@ def test_what_a_striped_one_cannot_take_is_told(stage: Stage) -> None:
     assert report.error is None
     words = f"web1: {DATA} stays as it is: the 10 GiB that /dev/sdb gains are free in its group"
     assert any(words in notice for notice in report.notices)
+
+
+def test_a_mapping_that_lags_behind_lvm_s_metadata_takes_them_over(stage: Stage) -> None:
+    """Another host has extended it, or the reload failed: nothing is left to extend but the map."""
+    with stage.change() as state:
+        one = group(state).volumes["data"]
+        group(state).size += GAIN
+        one.size += GAIN
+        disk = state.machines["web1"].devices["sdb"]
+        disk.size += GAIN
+        state.machines["silo"].groups["vg0"].volumes["vol1"].size += GAIN
+        state.machines["silo"].devices["dm-0"].size += GAIN
+    checked = stage.check()
+    assert checked.error is not None
+    assert checked.exit_status == 5
+    assert f"guest-lv {DATA} on web1" in str(checked.error.as_dict())
+    assert stage.extend("20G").error is None
+    assert ("lvchange", "--refresh", DATA) in stage.world.deeds("web1")
+    assert not [argv for argv in stage.world.deeds("web1") if argv[0] == "lvextend"]
+    assert stage.check().error is None

@@ -103,12 +103,13 @@ def _named(site: Site, pv: PvLayer, group: str, wanted: str) -> Climbed:
 def _taken(site: Site, pv: PvLayer, group: str, volume: str, uuid: str) -> Climbed:
     options = site.options
     chosen = _wanted(site, group) is not None
-    layer = GuestLvLayer(
-        site.machine, site.anchor, group, volume, uuid, pv, options.fill, chosen
-    )  # fmt: skip
     mappings = {one: lvm_mapping(one.dm_name, one.dm_uuid) for one in site.facts.blocks.values()}
     above = [one for one, found in mappings.items() if _is(found, pv.group_uuid, uuid)]
-    return Climbed((pv, layer), above[0] if above else None)
+    block = above[0] if above else None
+    layer = GuestLvLayer(
+        site.machine, site.anchor, group, volume, uuid, pv, options.fill, chosen, block
+    )  # fmt: skip
+    return Climbed((pv, layer), block)
 
 
 def _is(found: LvmMapping | None, group: str, uuid: str) -> bool:

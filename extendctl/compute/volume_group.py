@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from extendctl import lvm_archive, phrasebook
+from extendctl import lvm_archive, phrasebook, questions
 from extendctl.block_readings import PhysicalVolume, Placed
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
+from extendctl.host import Question
+from extendctl.probe import Block
 from extendctl.size import Size, round_down
 from extendctl.stack import Obstacle, Skipped
 
@@ -91,7 +93,7 @@ class GuestLvLayer(OnHost):
 
     It grows by what its physical volume gains, so that space left free on purpose stays free; with
     `fill` it takes all that is free. `chosen` means that somebody named it, and so others may
-    stand on the physical volume beside it.
+    stand on the physical volume beside it. `block` is its mapping, where it is active.
     """
 
     group: str
@@ -100,6 +102,7 @@ class GuestLvLayer(OnHost):
     pv: PvLayer
     fill: bool
     chosen: bool
+    block: Block | None = None
 
     kind = "guest-lv"
     slack: Size = 0
@@ -125,7 +128,21 @@ class GuestLvLayer(OnHost):
         return row
 
     def measure(self) -> Size:
-        return self.row().size
+        """What both LVM's metadata and the kernel give it: another host may have changed those."""
+        if self.block is None:
+            return self.row().size
+        self.machine.ask_all([phrasebook.segments(self.group), self._kernel(self.block)])
+        return min(self.row().size, self._mapped(self.block))
+
+    def _mapped(self, block: Block) -> Size:
+        uuid, size = self.machine.ask(self._kernel(block))
+        if uuid != block.dm_uuid:
+            message = f"{block.name} on {self.host} is no longer the logical volume {self.name}"
+            raise Refused((self.no(message, "run the command again"),))
+        return int(size)
+
+    def _kernel(self, block: Block) -> Question[tuple[str, ...]]:
+        return questions.sysfs(f"/sys/block/{block.name}/dm/uuid", f"/sys/block/{block.name}/size")
 
     def room(self, below: Size) -> Size:
         row, pv = self.row(), self.pv.row()
@@ -142,8 +159,13 @@ class GuestLvLayer(OnHost):
         return round_down(free[stripes - 1], pv.extent) if len(free) >= stripes else 0
 
     def grow(self, to: Size) -> None:
-        self.machine.do(phrasebook.extend_lv(self.group, self.volume, to))
-        lvm_archive.look_again(self.machine, phrasebook.segments(self.group))
+        """Let LVM extend it; where only the kernel lags, let that take over what LVM has."""
+        if self.row().size < to:
+            self.machine.do(phrasebook.extend_lv(self.group, self.volume, to))
+        else:
+            self.machine.do(phrasebook.refresh_lv(self.group, self.volume))
+        kernel = () if self.block is None else (self._kernel(self.block),)
+        lvm_archive.look_again(self.machine, phrasebook.segments(self.group), *kernel)
 
     def archive(self) -> str | None:
         return lvm_archive.coming(self.machine, self.group)
@@ -152,8 +174,10 @@ class GuestLvLayer(OnHost):
         return lvm_archive.came(self.machine, expected)
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
-        found = self.hindered(phrasebook.extend_lv(self.group, self.volume, to))
         row, pv = self.row(), self.pv.row()
+        extends = phrasebook.extend_lv(self.group, self.volume, to)
+        lags = row.size >= to
+        found = self.hindered(phrasebook.refresh_lv(self.group, self.volume) if lags else extends)
         if pv.reachable(pv.device_size) <= pv.size:
             found += self.pv.flaws()  # it is full, and so nobody asks it
         return [*found, *self._own(row, pv)]

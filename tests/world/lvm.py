@@ -193,6 +193,20 @@ def _overcommitted(group: Group, group_name: str, volume: LogicalVolume) -> str:
     )
 
 
+def lvchange(call: Call) -> Answer:
+    """`lvchange --refresh GROUP/VOLUME`: what is active gets its table anew."""
+    match call.argv[1:]:
+        case ("--refresh", place):
+            group, _, name = place.partition("/")
+            volume = call.machine.groups[group].volumes.get(name)
+            if volume is None:
+                return failed(f'Failed to find logical volume "{place}"')
+            if volume.device:
+                call.machine.devices[volume.device].size = volume.size
+            return Answer()
+    raise call.unknown()
+
+
 def lvcreate(call: Call) -> Answer:
     match call.argv[1:]:
         case ("--yes", "--size", size, "--name", name, group):
@@ -257,5 +271,6 @@ TOOLS = {
     "lvs": Tool(lvs, version=VERSION),
     "vgs": Tool(vgs, version=VERSION),
     "lvextend": Tool(lvextend, deed=True, version=VERSION),
+    "lvchange": Tool(lvchange, deed=True, version=VERSION),
     "lvcreate": Tool(lvcreate, deed=True, version=VERSION),
 }

@@ -211,11 +211,12 @@ def test_a_probe_that_was_cut_short_is_no_answer(script: str) -> None:
             parse(Result((), 0, text[:end], ""))
 
 
+LVM = {"logical_volumes", "volume_group", "physical_volumes", "segments"}
+TOWER = {"partition_table", "mapping", "page_size"}
 LOUD = [
     one
     for one in QUESTIONS
-    if one["phrase"]
-    in {"facts", "target", "logical_volumes", "volume_group", "ext4", "xfs", "btrfs"}
+    if one["phrase"] in {"facts", "target", "ext4", "xfs", "btrfs"} | LVM | TOWER
 ]
 """Questions whose answer is never empty."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from extendctl.size import GIB, MIB
 from tests.lab.lab import Lab
+from tests.lab.volumes import LUKS_KEYS
 from tests.recorded import phrase_of
 
 HERE = Path(__file__).parent
@@ -59,6 +60,20 @@ def put(lab: Lab, machine: str, phrase: str, *words: Any) -> dict[str, Any]:
     }
 
 
+MAP, CRYPT = "/dev/mapper/mpatha", "/dev/mapper/tallcrypt"
+TOWER: tuple[tuple[Any, ...], ...] = (
+    ("web1", "paths"),
+    ("web1", "node_records", "iqn.2026-11.com.example:tallvol"),
+    ("web1", "partition_table", MAP),
+    ("web1", "mapping", "tallcrypt"),
+    ("web1", "physical_volumes"),
+    ("web1", "segments", "vgtall"),
+    ("web1", "signature", f"{MAP}-part1"),
+    ("web1", "page_size"),
+)
+"""Questions about what stands on tallvol: a map, a partition, LUKS, a volume group."""
+
+
 def looks(lab: Lab) -> list[dict[str, Any]]:
     """Every question, on machines where all is well."""
     mounts = {name: _mounts(lab, name) for name in lab.names}
@@ -76,6 +91,7 @@ def looks(lab: Lab) -> list[dict[str, Any]]:
     rows += [("silo", "version", tool) for tool in ("lvs", "targetcli", "lvextend", "sudo")]
     rows += [("web1", "sysfs", "/sys/block/sda/device/wwid", "/sys/block/sda/device/state")]
     rows += [("web1", "version", tool) for tool in ("resize2fs", "xfs_growfs", "btrfs", "tee")]
+    rows += [("silo", "physical_volumes"), ("silo", "segments", "vg0"), *TOWER]
     return [put(lab, *row) for row in rows]
 
 
@@ -152,6 +168,7 @@ def deeds(lab: Lab) -> list[dict[str, Any]]:
         ("silo", "extend_lv", "vg0", "ext4vol", 612 * MIB),
         ("silo", "extend_lv", "vg0", "xfsvol", 612 * MIB),
         ("silo", "extend_lv", "vg0", "btrfsvol", 612 * MIB),
+        ("silo", "extend_lv", "vg0", "tallvol", 1124 * MIB),
         ("silo", "target"),
     ]
     for machine in ("web1", "web2"):
@@ -165,6 +182,7 @@ def deeds(lab: Lab) -> list[dict[str, Any]]:
             }[kind]
             look = {"ext4": ("ext4", device), "xfs": ("xfs", point), "btrfs": ("btrfs", point)}
             rows += [(machine, *deed), (machine, *deed), (machine, *look[kind])]
+    rows += [*_twice(RISE), *TOWER]
     rows += [("silo", "create_lv", "vg0", "newvol", 32 * MIB, None)]
     rows += [("silo", "create_backstore", "newvol", "/dev/vg0/newvol")]
     rows += [("silo", "create_target", "iqn.2026-11.com.example:newvol")]
@@ -174,6 +192,23 @@ def deeds(lab: Lab) -> list[dict[str, Any]]:
     iqn = "iqn.2026-11.com.example:newvol"
     rows += [("silo", "create_acl", iqn, "iqn.2026-11.com.example:web9"), ("silo", "save_target")]
     return [put(lab, *row) for row in rows]
+
+
+RISE: tuple[tuple[Any, ...], ...] = (
+    ("web1", "resize_map", "mpatha"),
+    ("web1", "write_partition", MAP, 1, 1122 * MIB // 512),  # a MiB before it, and one behind
+    ("web1", "settle"),
+    ("web1", "remap_partitions", MAP, "-part"),
+    ("web1", "resize_luks", "tallcrypt", LUKS_KEYS["tallcrypt"]),
+    ("web1", "resize_pv", CRYPT),
+    ("web1", "extend_lv", "vgtall", "data", 1040 * MIB),
+    ("web1", "grow_ext4", "/dev/mapper/vgtall-data"),
+)
+"""What lets all that stands on tallvol follow it, by 100 MiB."""
+
+
+def _twice(rows: tuple[tuple[Any, ...], ...]) -> list[tuple[Any, ...]]:
+    return [row for row in rows for _ in range(2)]
 
 
 GROWN = (  # filesystem, how it is made, bytes before, bytes after

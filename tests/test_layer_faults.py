@@ -1,5 +1,7 @@
 """Every layer against tools that lie, lines that break and machines that are silent."""
 
+from contextlib import suppress
+
 import pytest
 
 from extendctl.compute.partition import PartitionView
@@ -109,6 +111,20 @@ def test_a_tool_that_is_ended_for_taking_too_long_is_an_unknown_outcome(
     one.site.world.slow(layer.host, tool, 48 * 3600, acts=False, only="deed")
     with pytest.raises((OutcomeUnknown, Unreachable)):
         grow(layer, one.room)
+
+
+@pytest.mark.parametrize(
+    ("tool", "acts"), [("swapoff", False), ("mkswap", False), ("mkswap", True)]
+)
+def test_swap_space_that_is_in_use_again_has_no_note_that_it_rests(tool: str, acts: bool) -> None:
+    """With one left, swap space that somebody switches off later would be switched on again."""
+    one = ready("swap", 3)
+    one.site.world.lie("web1", tool, status=1, acts=acts, only="deed")
+    with suppress(ToolFailed):
+        grow(one.layer, one.room)
+    machine = one.site.world.state.machines["web1"]
+    assert list(machine.swapped) == ["sdb"]
+    assert not any(machine.resting.values())  # an empty note is none
 
 
 @EVERY

@@ -71,17 +71,27 @@ class SwapLayer(OnHost):
         """Note that it rests, take it out of use, make it anew, take it into use again."""
         (uuid, label), swap = self.names(), self.swap()
         priority = swap.priority if swap is not None else self.facts().resting.get(uuid, -1)
+        complaint: ToolFailed | None = None
         self.machine.do(phrasebook.rest_swap(uuid, priority))
-        if swap is not None:
-            self.machine.do(phrasebook.stop_swap(self.block.path))
+        try:
+            if swap is not None:
+                self.machine.do(phrasebook.stop_swap(self.block.path))
+            self._anew(uuid, label, priority)
+        except ToolFailed as failure:
+            complaint = failure
+        if self.swap() is not None:  # else the note is all that tells it from one switched off
+            self.machine.do(phrasebook.rest_swap(uuid, None))
+        if complaint is not None:
+            raise complaint
+
+    def _anew(self, uuid: str, label: str, priority: int) -> None:
+        """Make it and take it into use, as it was where making it has failed."""
         try:
             self.machine.do(phrasebook.make_swap(self.block.path, uuid, label))
         except ToolFailed:
             self.machine.do(phrasebook.start_swap(self.block.path, priority))
             raise
         self.machine.do(phrasebook.start_swap(self.block.path, priority))
-        if self.swap() is not None:  # else the note is all that tells it from one switched off
-            self.machine.do(phrasebook.rest_swap(uuid, None))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         uuid, label = self.names()

@@ -2,16 +2,19 @@
 
 import signal
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from extendctl.owner import me
 from extendctl.size import GIB
+from tests.elsewhere import require
 from tests.extending import Rehearsal, Stage
 from tests.mortal import Fate, killed, start
 from tests.torture import truth
 from tests.torture.campaign import bounded
-from tests.torture.cases import KINDS, SECOND_HOST, case, making
+from tests.torture.cases import APART, KINDS, SECOND_HOST, case, making
 from tests.torture.mutants import Mutant, StaleMutant, fall, mutants
 from tests.world.site import iscsi_ext4
 
@@ -35,6 +38,25 @@ def test_a_short_campaign_of_each_kind(kind: str) -> None:
     pytest.fail(f"{kind} has not struck in {MOST} cases")
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_short_campaign_with_rivals_on_another_machine() -> None:
+    """Until one came from a machine whose clocks are ahead, and one from where they are behind."""
+    require()
+    met: set[bool] = set()
+    for seed in range(FIRST, FIRST + MOST):
+        one = case(seed, ("rival",))
+        if not any(each.apart for each in one.rounds):
+            continue
+        verdict = bounded(one)
+        assert verdict.wrong == [], f"{one}"
+        assert verdict.struck["elsewhere"]
+        met |= {each.apart > 0 for each in one.rounds if each.apart}
+        if met == {True, False}:
+            return
+    pytest.fail(f"no two such rivals in {MOST} cases")
+
+
 def test_a_seed_is_the_same_case_for_ever() -> None:
     """What the record says can be done again."""
     assert case(7) == case(7)
@@ -50,6 +72,8 @@ def test_the_campaign_goes_everywhere() -> None:
     assert {len(one.rounds) for one in cases} == {1, 2, 3, 4}
     rounds = [each for one in cases for each in one.rounds]
     blows = {blow.kind for each in rounds for blow in (each.strike, each.fault) if blow}
+    assert {each.apart for each in rounds if each.rival} == {0, *APART}
+    assert not [each for each in rounds if each.apart and not each.rival]
     assert blows | {"rival", "clock", "abandon"} == set(KINDS)
 
 
@@ -78,6 +102,18 @@ def test_the_truth_is_found_true_and_each_lie_a_lie(tmp_path: Path) -> None:
     with stage.change() as state:
         state.log[-1].machine = "web1"
     assert any("no record announced" in one for one in truth.between(stage, base, goal))
+
+
+def test_a_takeover_from_a_machine_that_was_heard_of_is_noticed(tmp_path: Path) -> None:
+    """That of a dead process on the same machine is none."""
+    stage, _ = half_done(tmp_path)
+    before = stage.store.runs(1)
+    dead = stage.store.open_operations()[0]
+    taken = stage.store.take_over(dead, me())
+    after = stage.store.runs(1)
+    assert list(truth.too_early(before, after)) == []
+    stage.store.take_over(taken, replace(me(), machine="admin2:0123"))
+    assert len(list(truth.too_early(after, stage.store.runs(1)))) == 1
 
 
 def test_an_end_short_of_the_goal_is_noticed(tmp_path: Path) -> None:

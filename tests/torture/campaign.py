@@ -11,7 +11,10 @@ from tempfile import TemporaryDirectory
 from extendctl.errors import ExtendctlError
 from extendctl.extension.abandon import abandon
 from extendctl.model import Operation, VolumeReport
-from tests.extending import MEMORY, Rehearsal, Stage, sizes
+from extendctl.owner import me
+from extendctl.records import Run
+from tests.elsewhere import elsewhere, possible
+from tests.extending import MEMORY, VOLUME, Rehearsal, Stage, sizes
 from tests.mortal import Fate, Program, Work, killed, live, start
 from tests.torture import blows, truth
 from tests.torture.blows import Arm
@@ -107,9 +110,11 @@ class Bench:
         self._count("clock", bool(one.clock))
         if one.clock:
             blows.jump(stage, one.clock)
-        self._take_over()
+        unheard = self._take_over()
         earlier, growths = sizes(stage.world.state), stage.growths
+        runs = self._runs()
         ends = [self._abandon()] if one.work == "abandon" else self._programs(one)
+        yield from () if unheard else truth.too_early(runs, self._runs())
         yield from (f"exit status {end}" for end in ends if end not in {*STATUSES, None})
         if set(ends) <= UNTOUCHED and stage.growths != growths:
             yield f"it said {ends} and {stage.growths - growths} grew"
@@ -130,13 +135,26 @@ class Bench:
             self.arm.place(one.fault, self.sent)
         programs = [start(self.stage, fate, self._work(one.work))]
         if one.rival:
-            programs.append(start(self.stage, Fate(0, killed), self._work("extend")))
+            programs.append(start(self.stage, Fate(0, killed), self._rival(one)))
         self._count("rival", one.rival)
+        self._count("elsewhere", one.rival and bool(self._apart(one)))
         self.running += programs
         ends = [self._waited(program) for program in programs]
         if ends[0] is None:
             self.frozen.append(Frozen(programs[0], self._open()))
         return ends
+
+    def _rival(self, one: Round) -> Work:
+        work = self._work("extend")
+        return elsewhere(work, ahead=one.apart) if self._apart(one) else work
+
+    def _apart(self, one: Round) -> int:
+        """By how much the rival's machine is apart; not at all where that cannot be."""
+        return one.apart if possible() else 0
+
+    def _runs(self) -> list[Run]:
+        store = self.stage.store
+        return [run for one in store.operations(VOLUME) for run in store.runs(one.id)]
 
     def _waited(self, program: Program) -> int | None:
         end = program.stopped_or_ended()
@@ -159,12 +177,17 @@ class Bench:
             return error.exit_status
         return 0
 
-    def _take_over(self) -> None:
-        """Let nobody hear of a frozen owner, so that the next program takes over."""
+    def _take_over(self) -> bool:
+        """Let nobody hear of who is frozen or was elsewhere, so that the next program takes over.
+
+        Gives whether there was one.
+        """
         pids = {one.program.pid for one in self.frozen}
         mine = self._open()
-        if mine is not None and mine.owner.pid in pids:
-            blows.unheard(self.stage)
+        if mine is None or (mine.owner.machine == me().machine and mine.owner.pid not in pids):
+            return False
+        blows.unheard(self.stage)
+        return True
 
     def _aftermath(self, one: Round) -> set[str]:
         """Count what has struck, and mend what a round has broken; gives the kinds that struck."""
@@ -214,6 +237,7 @@ class Bench:
         stage = self.stage
         pending = stage.unfinished is not None or stage.volume().lagging
         last = self.case.last if pending else "extend"
+        self._take_over()
         report = self._work(last)(stage)
         yield from truth.between(stage, self.base, self.goal)
         yield from truth.reached(stage, report, self.goal)

@@ -52,6 +52,8 @@ comes later, and stays free.
 """
 
 HOUR = 3600
+APART = (-1800, -120, 120, 1800)
+"""Seconds by which the clocks of a second program's machine may be ahead of all others."""
 SECOND_HOST = "two-hosts"
 
 
@@ -73,7 +75,8 @@ class Round:
     """One program's run: what it does, what befalls it, and who else is there.
 
     `clock` are the seconds by which time jumps before it; with `thaw`, who was frozen in an
-    earlier round goes on after it.
+    earlier round goes on after it. With `apart`, the rival is on another machine, whose clocks are
+    so many seconds ahead.
     """
 
     work: str
@@ -82,6 +85,7 @@ class Round:
     rival: bool = False
     clock: int = 0
     thaw: bool = False
+    apart: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ def case(seed: int, kinds: Sequence[str] = KINDS) -> Case:
     rounds += [_round(dice, later, first=False) for _ in range(dice.randrange(4))]
     if site.endswith("-swap"):
         rounds = [_not_with_swapoff_in_hand(one) for one in rounds]
+    rounds = _with_rivals_elsewhere(seed, rounds)
     return Case(
         seed=seed,
         site=site,
@@ -146,6 +151,15 @@ def _not_with_swapoff_in_hand(one: Round) -> Round:
     if one.strike is None or one.strike.kind != "freeze":
         return one
     return replace(one, strike=replace(one.strike, moment="event"))
+
+
+def _with_rivals_elsewhere(seed: int, rounds: Sequence[Round]) -> list[Round]:
+    """Every second rival is on another machine; dice of their own leave each case as it was."""
+    dice = random.Random(f"elsewhere {seed}")
+    return [
+        replace(one, apart=dice.choice(APART)) if one.rival and dice.random() < 0.5 else one
+        for one in rounds
+    ]
 
 
 def _strike(dice: random.Random, kind: str) -> Blow:

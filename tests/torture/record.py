@@ -39,6 +39,7 @@ WORDS = {
     "slow-done": "a tool is past its time limit, and has done its work",
     "slow-undone": "a tool is past its time limit, and has done nothing",
     "rival": "a second program wants the same at the same moment",
+    "elsewhere": "… from another machine, whose clocks are minutes ahead or behind",
     "clock": "the clock jumps by an hour, forward or back",
     "abandon": "an operator abandons the operation and begins anew",
 }

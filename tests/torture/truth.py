@@ -1,10 +1,11 @@
 """What has to hold at every moment, whatever befell: the state against the world, and the end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from extendctl.model import LayerOutcome, LayerReport, OperationState, Outcome, VolumeReport
-from extendctl.records import Record
+from extendctl.records import Began, Record, Run
 from tests.extending import VOLUME, Sizes, Stage, measured, sizes, untrue
 from tests.world.state import State
 
@@ -152,3 +153,11 @@ def shrunk(earlier: Sizes, now: Sizes) -> Iterator[str]:
     for thing, size in earlier.items():
         if now.get(thing, 0) < size:
             yield f"{thing} has shrunk from {size} to {now.get(thing)}"
+
+
+def too_early(before: Sequence[Run], after: Sequence[Run]) -> Iterator[str]:
+    """Who took over from an owner on another machine that had been heard of a moment ago."""
+    for earlier, run in pairwise(after):
+        taken = run.what is Began.TAKEN_OVER and run not in before
+        if taken and earlier.machine != run.machine:
+            yield f"process {run.pid} took over from {earlier.pid} on another machine, too early"

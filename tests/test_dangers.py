@@ -163,3 +163,15 @@ def test_many_may_read_what_nobody_writes(
         for name, ro in zip(("web1", "web2"), read_only, strict=True):
             build.mount(state, name, "sdb", POINT).read_only = ro
     assert stage.check().exit_status == status
+
+
+def test_what_is_served_and_mounted_on_the_storage_machine_itself_is_a_danger(
+    tmp_path: Path,
+) -> None:
+    stage = begin(iscsi_xfs(), tmp_path)
+    with stage.change() as state:
+        build.mount(state, "silo", "dm-0", "/srv/backup")
+    words = "xfs is no cluster filesystem and is mounted on silo and web1"
+    assert words in told(stage)
+    checked = stage.check()
+    assert (checked.exit_status, words in str(checked.error)) == (5, True)

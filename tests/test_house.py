@@ -20,7 +20,7 @@ STATE = (
     " schema migrations snapshot restoration integrity"
 )
 SSH = "ssh dial talk hostkeys identity"
-PROBES = "mounts probe probe_script target_probe nvmet_probe"
+PROBES = "mounts usage probe probe_script target_probe nvmet_probe"
 READINGS = "figures readings block_readings tgt_readings sudo_listing posix_patterns"
 MACHINE = f"host lease phrasebook questions lvm_archive {PROBES} {READINGS} ability transport {SSH}"
 

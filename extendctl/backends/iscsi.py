@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from extendctl import names, phrasebook, questions
+from extendctl import names, phrasebook, questions, usage
 from extendctl.backends import Source, fileio, lio, lv, nvmet, served, tgt
 from extendctl.backends.file import FileBackend
 from extendctl.backends.lvm import LvmBackend
@@ -15,7 +15,7 @@ from extendctl.host import Host, Question
 from extendctl.model import Capability, PoolUsage
 from extendctl.readings import LogicalVolume
 from extendctl.size import Size
-from extendctl.stack import Trunk
+from extendctl.stack import Trunk, Use
 
 _SERVING: Mapping[str, Callable[[Host, LogicalVolume], list[Served]]] = {
     "lio": lio.serving,
@@ -88,6 +88,7 @@ class IscsiBackend:
         below = self._below
         self._ask(below)
         trunk = below.trunk(source, identity)
+        trunk = replace(trunk, uses=self._at_home(trunk))
         found = self._serving(below, trunk)
         if len(found) != 1:
             which = [one.name for one in found]
@@ -95,6 +96,13 @@ class IscsiBackend:
             return replace(trunk, identity=None, obstacles=faults)
         layers = (*trunk.layers, found[0].layer)
         return replace(trunk, layers=layers, identity=found[0].identity)
+
+    def _at_home(self, trunk: Trunk) -> tuple[Use, ...]:
+        """What the storage machine itself uses a volume for, which it serves to others."""
+        facts = self.machine.ask(questions.facts())
+        known = "" if trunk.identity is None else trunk.identity.value
+        mine = (one for one in facts.blocks.values() if known in {one.dm_uuid, one.backing_file})
+        return tuple(use for one in mine for use in usage.uses(facts, one))
 
     def _serving(self, below: LvmBackend | FileBackend, trunk: Trunk) -> list[Served]:
         if isinstance(below, FileBackend):

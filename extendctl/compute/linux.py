@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from extendctl import questions
-from extendctl.compute import lvm, nvme, session, usage
+from extendctl import questions, usage
+from extendctl.compute import lvm, nvme, session
 from extendctl.compute.climb import Found, climb
 from extendctl.compute.filesystem import Mounted
 from extendctl.compute.loop import LoopLayer

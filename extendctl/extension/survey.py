@@ -55,7 +55,7 @@ def look_at(desk: Desk, volume: Volume, wish: Wish) -> Plan:
         needed=needed,
         seen=seen,
         floors=floors,
-        faults=tuple(verdict.shared(branches)),
+        faults=tuple(verdict.shared(trunk, branches)),
     )
 
 

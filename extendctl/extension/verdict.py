@@ -149,15 +149,16 @@ _WITHIN = frozenset({"partition", "luks", "pv", "ext4", "xfs", "btrfs", "swap"})
 _CLUSTERED = frozenset({"gfs2", "ocfs2"})
 
 
-def shared(branches: Iterable[Branch]) -> Iterator[Fault]:
+def shared(trunk: Trunk, branches: Iterable[Branch]) -> Iterator[Fault]:
     """One filesystem mounted on two hosts, or swap space in use there: it is being destroyed.
 
-    Where nobody writes, many may read.
+    The machine that serves the volume may be one of them. Where nobody writes, many may read.
     """
+    seen = [(one.attachment.host, one.stack.uses) for one in branches if one.stack is not None]
     places: dict[tuple[str, ...], dict[str, list[Use]]] = {}
-    for branch in branches:
-        for use in () if branch.stack is None else branch.stack.uses:
-            places.setdefault(use.place, {}).setdefault(branch.attachment.host, []).append(use)
+    for host, uses_there in ((trunk.layers[0].host, trunk.uses), *seen):
+        for use in uses_there:
+            places.setdefault(use.place, {}).setdefault(host, []).append(use)
     for hosts in places.values():
         kinds = sorted({use.kind for uses in hosts.values() for use in uses})
         writers = [host for host, uses in hosts.items() if not all(one.read_only for one in uses)]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -11,6 +12,7 @@ from extendctl.host import Host
 from extendctl.model import GrowOptions
 from extendctl.size import GIB, MIB, TIB, Size
 from extendctl.stack import Layer
+from tests.extending import begin, untouched
 from tests.world import build, changes
 from tests.world.site import ATTACHED, FILES, POINT, Site
 from tests.world.state import Content, Group, State
@@ -170,6 +172,24 @@ def test_it_is_named_before_anything_is_touched(case: Case) -> None:
     assert site.world.deeds() == []
     for fault in found:
         assert_is_a_sentence(fault)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.what}")
+def test_an_extension_stops_at_it_and_has_touched_nothing(case: Case, tmp_path: Path) -> None:
+    stage = begin(ATTACHED[case.name](), tmp_path)
+    size, goal = stage.volume().size, f"{case.to // MIB}M"
+    with stage.change() as state:
+        case.change(state)
+    for report in (
+        stage.extend(goal, confirmed=True, dry_run=True),
+        stage.extend(goal, confirmed=True),
+    ):
+        assert report.exit_status == 3
+        assert report.error is not None
+        found = [fault for fault in report.error.faults if re.search(case.words, fault.message)]
+        assert found, [fault.message for fault in report.error.faults]
+        assert found[0].code == case.code
+        assert untouched(stage, size)
 
 
 def _found(site: Site, case: Case) -> Iterator[Fault]:

@@ -82,7 +82,7 @@ class LuksLayer(OnHost):
 
     def _foreign(self, status: CryptMapping) -> Obstacle:
         """A mapping of another type; without its header cryptsetup says `type: n/a`."""
-        if self.uuid.startswith("CRYPT-LUKS"):
+        if self.uuid.startswith("CRYPT-LUKS") and status.type.lower() == "n/a":
             message = f"the mapping {self.map} on {self.host} has its header elsewhere"
             return self.no(message, f"grow it by hand: cryptsetup resize --header FILE {self.map}")
         return self.no(f"the mapping {self.map} on {self.host} is of the type {status.type}")

@@ -25,7 +25,8 @@ def make(desk: Desk, volume: Volume, wish: Wish) -> Plan:
     """
     verdict.refuse_early(desk, volume, wish)
     plan = look_at(desk, volume, wish)
-    return replace(plan, faults=(*verdict.faults(desk, plan), *plan.faults))
+    found = dict.fromkeys((*verdict.faults(desk, plan), *plan.faults))
+    return replace(plan, faults=tuple(found))
 
 
 def look_at(desk: Desk, volume: Volume, wish: Wish) -> Plan:
@@ -182,7 +183,8 @@ def _stack(desk: Desk, volume: Volume, trunk: Trunk, attachment: Attachment, wis
     if trunk.identity is None:
         message = f"{volume.name} is attached to {attachment.host}, but no target serves it"
         hint = f"export {trunk.source} first, or detach the volume"
-        raise Refused((*trunk.obstacles, Fault("obstacle", message, hint, attachment.host)))
+        unserved = Fault("obstacle", message, hint, attachment.host)
+        raise Refused(trunk.obstacles or (unserved,))  # which may say that too many serve it
     machine = desk.machine(attachment.host)
     return compute.build(attachment, machine).stack(trunk.identity, wish.options)
 

@@ -1,6 +1,7 @@
 """resize2fs, xfs_growfs, btrfs and their questions, with the words and rules of Debian 12."""
 
 from tests.world.answer import Answer, Call, Tool, said
+from tests.world.partition import TABLES
 from tests.world.state import Content, Device, Mount
 
 E2FS = "1.47.0 (5-Feb-2023)"
@@ -287,8 +288,9 @@ def blkid(call: Call) -> Answer:
                 return Answer(
                     8, "", f"blkid: {path}: ambivalent result (probably more filesystems)\n"
                 )
-            key = "PTTYPE" if content.type in {"gpt", "dos"} else "TYPE"
-            lines = [f"DEVNAME={path}", f"UUID={content.uuid}", f"{key}={content.type}"]
+            key = "PTTYPE" if content.type in TABLES else "TYPE"
+            uuid = [f"UUID={content.uuid}"] if content.uuid else []
+            lines = [f"DEVNAME={path}", *uuid, f"{key}={content.type}"]
             if content.label:
                 lines.append("LABEL=" + content.label.replace(" ", "\\ "))
             return Answer(0, said(*lines))

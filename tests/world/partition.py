@@ -8,6 +8,7 @@ from tests.world.state import Content
 
 UTIL_LINUX = "from util-linux 2.38.1\n"
 GPT_END = 33  # sectors of the backup
+TABLES = frozenset({"gpt", "dos", "sun"})
 
 
 def sfdisk(call: Call) -> Answer:
@@ -25,7 +26,7 @@ def table(call: Call, path: str) -> tuple[str, Content] | None:
     """The disk and the table on it."""
     name = call.machine.device_at(path)
     content = None if name is None else call.state.content(call.name, name)
-    found = name is not None and content is not None and content.type in {"gpt", "dos"}
+    found = name is not None and content is not None and content.type in TABLES
     return (name, content) if found and name and content else None
 
 

@@ -114,6 +114,7 @@ class Group(Thing):
     extent: int = 4 * MIB
     attr: str = "wz--n-"
     device: str = "vdb"  # the kernel's name of its one physical volume
+    pv_attr: str = "a--"  # and what pvs says of that
     volumes: dict[str, LogicalVolume] = {}
     archives: list[str] = []  # what LVM keeps of it as it was, before each change
 

@@ -32,7 +32,7 @@ def _row(machine: Machine, name: str, group: Group) -> dict[str, str]:
         "pv_minor": minor,
         "pv_size": str(group.size),
         "pv_free": str(group.free),
-        "pv_attr": "a--",
+        "pv_attr": group.pv_attr,
         "dev_size": str(device.size),
         "pe_start": str(START),
         "pv_mda_count": "1",

@@ -13,7 +13,7 @@ from tests.world.answer import Answer
 from tests.world.machine import Undressed, late, run, undress
 from tests.world.state import Entry, Fault, Machine, State
 
-Change = Callable[[State], None]
+Change = Callable[[State], object]
 
 
 class World:

@@ -13,7 +13,7 @@ from extendctl.size import GIB, KIB, MIB
 from extendctl.transport import Result
 from tests.extending import GOAL, Stage, begin
 from tests.world import build
-from tests.world.site import iscsi_ext4
+from tests.world.site import iscsi_ext4, shared
 from tests.world.state import Content, Device
 from tests.world.tower import tower
 
@@ -129,11 +129,33 @@ def test_a_running_array_is_named_by_its_own_device(tmp_path: Path) -> None:
     stopped(stage, "device", "it holds /dev/sdb, and cannot be grown", "/dev/md0")
 
 
-def test_a_disk_with_nothing_known_on_it_grows_without_a_word(tmp_path: Path) -> None:
-    """A raw database may be there: nothing tells, and nothing of it is touched."""
+def test_a_disk_with_nothing_known_on_it_is_where_growth_stops(tmp_path: Path) -> None:
+    """A raw database may be there, which goes on with the size that it was told."""
     stage = begin(iscsi_ext4(), tmp_path)
     with stage.change() as state:
         state.machines["web1"].mounts.clear()
         del state.contents["silo/vg0/vol1"]
-    report = stage.extend()
-    assert (report.error, report.notices, report.layers[-1].kind) == (None, (), "path")
+    stopped(stage, "raw", "nothing that blkid knows is on /dev/sdb: growth stops here")
+    assert stage.extend().outcome == "unchanged"
+
+
+@pytest.mark.parametrize("kinds", [("gpt",), ("multipath", "gpt"), ("luks",), ("lvm",)])
+def test_also_where_that_is_high_up_in_a_stack(kinds: tuple[str, ...], tmp_path: Path) -> None:
+    """All that stands beneath it grows, and it is named by the device that a database would use."""
+    stage = begin(tower(*kinds), tmp_path)
+    machine = stage.world.machine("web1")
+    top = next(one for one in reversed(machine.devices) if machine.devices[one].content)
+    stopped(stage, "raw", "a raw database has to be told itself", machine.node(top))
+    assert stage.world.machine("web1").devices[top].size > machine.devices[top].size
+
+
+def test_each_host_says_so_for_itself_in_a_plan_a_run_and_what_a_person_reads(
+    tmp_path: Path,
+) -> None:
+    stage = begin(shared(), tmp_path)
+    planned, done = stage.extend(dry_run=True), stage.extend()
+    marks = [(line.host, line.kind, line.name) for line in done.layers if line.kind == "raw"]
+    assert marks == [("web1", "raw", "/dev/sdb"), ("web2", "raw", "/dev/sdb")]
+    assert planned.notices == done.notices
+    assert [line.as_dict()["outcome"] for line in done.layers].count("skipped") == len(marks)
+    assert [line.key for line in planned.layers] == [line.key for line in done.layers]

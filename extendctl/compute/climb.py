@@ -155,8 +155,9 @@ def _idle(site: Site, block: Block) -> Iterator[Found]:
     signature = site.machine.ask(phrasebook.signature(block.path))
     kind, uuid = signature.get("TYPE") or signature.get("PTTYPE"), signature.get("UUID", "")
     if kind is None:
-        return
-    if kind == "LVM2_member":
+        reason = f"nothing that blkid knows is on {block.path}: growth stops here; "
+        yield site.skipped("raw", block.path, f"{reason}a raw database has to be told itself")
+    elif kind == "LVM2_member":
         yield from _volume_group(site, lvm.idle(site, block))
     elif kind == "swap" and uuid in site.facts.resting:
         yield _swap(site, block)

@@ -205,8 +205,15 @@ def _questions(volume: Volume) -> list[tuple[str, str]]:
 
 
 def layers(result: Any, key: str = "after") -> Sizes:
-    """What the program says of a volume, in the same form."""
-    return {f"{one['host']} {one['kind']}": one[key] for one in result["layers"]}
+    """What the program says of a volume, in the same form; what it leaves alone has no size."""
+    lines = [one for one in result["layers"] if one["outcome"] != "skipped"]
+    return {f"{one['host']} {one['kind']}": one[key] for one in lines}
+
+
+def left(result: Any) -> list[str]:
+    """What the program leaves as it is, in the form of `HOST KIND`."""
+    lines = [one for one in result["layers"] if one["outcome"] == "skipped"]
+    return [f"{one['host']} {one['kind']}" for one in lines]
 
 
 _DEEDS = (

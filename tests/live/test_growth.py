@@ -96,5 +96,6 @@ def test_a_device_with_nothing_on_it_grows(place: Place) -> None:
     volume = place.looped("vol1", "64M")
     place.attach(volume)
     result = place.extend(volume, "96M")
-    assert set(layers(result)) == {"file", "loop"}
+    assert set(layers(result)) == {"file", "loop", "raw"}
+    assert "nothing that blkid knows is on /dev/loop" in " ".join(result["notices"])
     assert volume.device_size == 96 * MIB

@@ -161,7 +161,7 @@ def test_a_partition_that_nobody_uses_is_left_alone_among_others(tmp_path: Path)
     report = stage.extend()
     assert report.error is None
     assert report.layers[-1].outcome == "skipped"
-    assert "none of its partitions is in use" in " ".join(report.notices)
+    assert "none of its partitions is seen to be in use on this host" in " ".join(report.notices)
     assert stage.world.machine("web1").devices["sdb"].size == 20 * GIB
 
 

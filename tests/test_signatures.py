@@ -118,6 +118,36 @@ def test_also_high_up_in_a_stack(kinds: tuple[str, ...], tmp_path: Path) -> None
     stopped(stage, "zfs_member", "ZFS on", path)
 
 
+def beside(stage: Stage, kind: str) -> None:
+    """Two partitions that nobody is seen to use, as ZFS makes them: the data, and 8 MiB."""
+    with stage.change() as state:
+        rest = 8 * MIB // 512
+        table = state.contents["silo/vg0/vol1"].table
+        table[0][2] -= rest
+        table.append([9, table[0][1] + table[0][2], rest])
+        state.contents["web1/sdb1"] = Content(type=kind)
+        devices = state.machines["web1"].devices
+        devices["sdb1"].size -= 8 * MIB
+        devices["sdb9"] = Device(
+            dev="8:25", size=8 * MIB, parent="sdb", partition=9, start=table[1][1]
+        )
+
+
+def test_a_pool_on_a_whole_disk_is_named_by_its_partition(tmp_path: Path) -> None:
+    """Nobody can tell whether it is imported, so nothing is said about that."""
+    stage = begin(tower("gpt"), tmp_path)
+    beside(stage, "zfs_member")
+    stopped(stage, "zfs_member", "ZFS on /dev/sdb1 cannot be grown by this program", "/dev/sdb1")
+    assert "is in use" not in " ".join(stage.extend("30G", dry_run=True).notices)
+    assert {argv[0] for argv in stage.world.deeds("web1")} == {"tee"}
+
+
+def test_partitions_of_which_nothing_is_known_are_not_said_to_be_unused(tmp_path: Path) -> None:
+    stage = begin(tower("gpt"), tmp_path)
+    beside(stage, "ntfs")
+    stopped(stage, "partition", "none of its partitions is seen to be in use on this host")
+
+
 def test_a_running_array_is_named_by_its_own_device(tmp_path: Path) -> None:
     """What the kernel has made of the disk holds it: md, bcache and the like look alike."""
     stage = begin(iscsi_ext4(), tmp_path)

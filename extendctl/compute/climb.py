@@ -88,8 +88,7 @@ def _partition(site: Site, disk: Block, parts: Sequence[Block]) -> Iterator[Foun
     """
     used = [one for one in parts if site.facts.in_use(one)] or list(parts)
     if len(used) > 1 and not site.facts.in_use(used[0]):
-        reason = "none of its partitions is in use on this host, so that none is grown"
-        yield site.skipped("partition", disk.path, reason)
+        yield from _at_rest(site, disk, parts)
         return
     part = max(used, key=lambda one: (one.start or 0, number_of(one)))
     for other in parts:
@@ -100,6 +99,24 @@ def _partition(site: Site, disk: Block, parts: Sequence[Block]) -> Iterator[Foun
         site.machine, site.anchor, disk, part, number_of(part), proof.of(site, disk)
     )  # fmt: skip
     yield from climb(site, part)
+
+
+def _at_rest(site: Site, disk: Block, parts: Sequence[Block]) -> Iterator[Skipped]:
+    """Of partitions that nobody is seen to use, those of which it is known why that is not seen.
+
+    ZFS makes two on a disk, and leaves no trace in /sys when it has opened them.
+    """
+    asked = {one.path: phrasebook.signature(one.path) for one in parts}
+    site.machine.ask_all(list(asked.values()))
+    kinds = {path: site.machine.ask(one).get("TYPE", "") for path, one in asked.items()}
+    foreign = [_foreign(site, kind, path) for path, kind in kinds.items() if kind in FOREIGN]
+    reason = "none of its partitions is seen to be in use on this host, so that none is grown"
+    yield from foreign or [site.skipped("partition", disk.path, reason)]
+
+
+def _foreign(site: Site, kind: str, path: str) -> Skipped:
+    reason = f"{FOREIGN[kind]} on {path} cannot be grown by this program"
+    return site.skipped(kind, path, reason)
 
 
 def _held(site: Site, block: Block) -> Iterator[Found]:
@@ -164,8 +181,7 @@ def _idle(site: Site, block: Block) -> Iterator[Found]:
     elif kind in _EXT:
         yield _idle_ext4(site, block, uuid)
     elif kind in FOREIGN:
-        reason = f"{FOREIGN[kind]} on {block.path} cannot be grown by this program"
-        yield site.skipped(kind, block.path, reason)
+        yield _foreign(site, kind, block.path)
     elif kind == "ambivalent":
         reason = f"{block.path} has contradicting signatures; `wipefs {block.path}` lists them"
         yield site.skipped(kind, block.path, reason)

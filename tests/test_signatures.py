@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from extendctl import phrasebook
-from extendctl.compute.climb import FOREIGN
+from extendctl.compute.foreign import FOREIGN
 from extendctl.size import GIB, KIB, MIB
 from extendctl.transport import Result
 from tests.extending import GOAL, Stage, begin
@@ -102,7 +102,7 @@ def test_growth_stops_there_and_says_so(kind: str, tmp_path: Path) -> None:
         state.machines["web1"].mounts.clear()
         state.contents["silo/vg0/vol1"] = Content(type=kind)
     known = "contradicting signatures" if kind == "ambivalent" else "is not in use on this host"
-    words = f"{FOREIGN[kind]} on" if kind in FOREIGN else known
+    words = f"{FOREIGN[kind].name} on" if kind in FOREIGN else known
     stopped(stage, kind, words)
 
 
@@ -148,15 +148,57 @@ def test_partitions_of_which_nothing_is_known_are_not_said_to_be_unused(tmp_path
     stopped(stage, "partition", "none of its partitions is seen to be in use on this host")
 
 
-def test_a_running_array_is_named_by_its_own_device(tmp_path: Path) -> None:
-    """What the kernel has made of the disk holds it: md, bcache and the like look alike."""
+COMMANDS = {
+    "zfs_member": "zpool online -e POOL DEVICE",
+    "linux_raid_member": "mdadm --grow ARRAY --size=max",
+    "drbd": "drbdadm resize RESOURCE",
+    "ceph_bluestore": "ceph-bluestore-tool bluefs-bdev-expand --path /var/lib/ceph/osd/",
+    "oracleasm": "ALTER DISKGROUP NAME RESIZE ALL",
+    "vdo": "vdo growPhysical --name=NAME",
+}
+AT_THE_END = {"linux_raid_member": "before it is stopped", "drbd": "to the new end"}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_the_command_that_its_own_tools_want_is_named(kind: str, tmp_path: Path) -> None:
+    """And that it matters, where the metadata stand at an end that is elsewhere now."""
     stage = begin(iscsi_ext4(), tmp_path)
     with stage.change() as state:
+        state.machines["web1"].mounts.clear()
+        state.contents["silo/vg0/vol1"] = Content(type=kind)
+    (notice,) = stage.extend(dry_run=True).notices
+    assert ("when the device has grown: " in notice) == (kind in COMMANDS)
+    assert COMMANDS.get(kind, "") in notice
+    assert AT_THE_END.get(kind, "") in notice
+
+
+RUNNING: dict[str, tuple[Device, str]] = {
+    "md0": (Device(dev="9:0", size=10 * GIB), COMMANDS["linux_raid_member"]),
+    "bcache0": (Device(dev="252:0", size=10 * GIB), "cannot be grown by this program"),
+    "drbd0": (Device(dev="147:0", size=10 * GIB), COMMANDS["drbd"]),
+    "dm-9": (
+        Device(dev="253:9", size=10 * GIB, dm_name="vdo0", dm_uuid="VDO-0011"), COMMANDS["vdo"],
+    ),
+    "dm-8": (
+        Device(dev="253:8", size=10 * GIB, dm_name="other"), "cannot be grown by this program",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_what_is_at_work_on_it_is_named_by_its_own_device(name: str, tmp_path: Path) -> None:
+    """What the kernel has made of the disk holds it: md, bcache and the like look alike."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    device, words = RUNNING[name]
+    with stage.change() as state:
         web1 = state.machines["web1"]
-        web1.devices["md0"] = Device(dev="9:0", size=10 * GIB, slaves=["sdb"], content="web1/md0")
-        build.filesystem(state, "web1", "md0", "ext4")
-        web1.mounts[0].device = "md0"
-    stopped(stage, "device", "it holds /dev/sdb, and cannot be grown", "/dev/md0")
+        held = {"slaves": ["sdb"], "content": f"web1/{name}"}
+        web1.devices[name] = device.model_copy(update=held)
+        build.filesystem(state, "web1", name, "ext4")
+        web1.mounts[0].device = name
+        path = web1.node(name)
+    stopped(stage, "device", "it holds /dev/sdb, and cannot be grown", path)
+    assert words in " ".join(stage.extend("30G", dry_run=True).notices)
 
 
 def test_a_disk_with_nothing_known_on_it_is_where_growth_stops(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from extendctl import phrasebook
-from extendctl.compute import lvm, proof
+from extendctl.compute import foreign, lvm, proof
 from extendctl.compute.filesystem import mounted
+from extendctl.compute.foreign import FOREIGN
 from extendctl.compute.idle_ext4 import IdleExt4Layer
 from extendctl.compute.luks import LuksLayer
 from extendctl.compute.partition import PartitionLayer
@@ -21,12 +22,6 @@ Found = Layer | Skipped | Obstacle
 
 _CLOSED = {"crypto_LUKS": "luks", "LVM2_member": "pv", "swap": "swap"}
 _EXT = frozenset({"ext2", "ext3", "ext4"})
-FOREIGN = {
-    "zfs_member": "ZFS", "linux_raid_member": "a software RAID", "bcache": "bcache",
-    "drbd": "DRBD", "ceph_bluestore": "an OSD of Ceph", "VMFS_volume_member": "VMFS",
-    "VMFS": "VMFS", "oracleasm": "a disk of Oracle ASM", "vdo": "VDO",
-}  # fmt: skip
-"""What this program cannot grow, by blkid's word for it; the device beneath still grows."""
 
 
 def climb(site: Site, block: Block) -> Iterator[Found]:
@@ -109,14 +104,10 @@ def _at_rest(site: Site, disk: Block, parts: Sequence[Block]) -> Iterator[Skippe
     asked = {one.path: phrasebook.signature(one.path) for one in parts}
     site.machine.ask_all(list(asked.values()))
     kinds = {path: site.machine.ask(one).get("TYPE", "") for path, one in asked.items()}
-    foreign = [_foreign(site, kind, path) for path, kind in kinds.items() if kind in FOREIGN]
+    known = [(kind, path) for path, kind in kinds.items() if kind in FOREIGN]
+    marks = [site.skipped(kind, path, foreign.named(kind, path)) for kind, path in known]
     reason = "none of its partitions is seen to be in use on this host, so that none is grown"
-    yield from foreign or [site.skipped("partition", disk.path, reason)]
-
-
-def _foreign(site: Site, kind: str, path: str) -> Skipped:
-    reason = f"{FOREIGN[kind]} on {path} cannot be grown by this program"
-    return site.skipped(kind, path, reason)
+    yield from marks or [site.skipped("partition", disk.path, reason)]
 
 
 def _held(site: Site, block: Block) -> Iterator[Found]:
@@ -134,8 +125,7 @@ def _held(site: Site, block: Block) -> Iterator[Found]:
     elif kind.startswith("LVM-"):
         yield from _volume_group(site, lvm.active(site, block))
     else:
-        reason = f"it holds {block.path}, and cannot be grown by this program"
-        yield site.skipped("device", above.path, reason)
+        yield site.skipped("device", above.path, foreign.holding(above, block.path))
 
 
 def _mapping(site: Site, above: Block, below: Block) -> LuksLayer:
@@ -181,7 +171,7 @@ def _idle(site: Site, block: Block) -> Iterator[Found]:
     elif kind in _EXT:
         yield _idle_ext4(site, block, uuid)
     elif kind in FOREIGN:
-        yield _foreign(site, kind, block.path)
+        yield site.skipped(kind, block.path, foreign.named(kind, block.path))
     elif kind == "ambivalent":
         reason = f"{block.path} has contradicting signatures; `wipefs {block.path}` lists them"
         yield site.skipped(kind, block.path, reason)

@@ -357,9 +357,9 @@ def stop_swap(device: str) -> Deed:
 
 def make_swap(device: str, uuid: str, label: str) -> Deed:
     """Let swap space that is not in use fill its device, under the names that it had."""
-    if not _UUID.fullmatch(uuid) or not label.isprintable() or label.startswith("-"):
-        raise told.strange(f"{uuid} {label}", "what swap space is called")
-    named = ("--label", label) if label else ()
+    if not _UUID.fullmatch(uuid) or not label.isprintable():
+        raise told.strange(f"{uuid} {label}", f"what the swap space on {_node(device)} is called")
+    named = (f"--label={label}",) if label else ()  # in one word, as it may begin with a dash
     return Deed(("mkswap", "--uuid", uuid, *named, _node(device)))
 
 

@@ -36,7 +36,7 @@ _PATTERNS: Mapping[str, str] = {
     VOLUME: _LVM,
     STORE: r"\.?[A-Za-z0-9_+:][A-Za-z0-9_+:.-]*",
     MAP: _MAPPING,
-    LABEL: r"[A-Za-z0-9_][A-Za-z0-9_.+:@-]*",
+    LABEL: "[A-Za-z0-9_.+:@-]+",  # in one word with its option, so that a dash may be in front
     FILE: _PART,
     POINT: f"/|(/{_PART})+",
     DEVICE: f"/dev/(mapper/{_MAPPING}|{_DISK})",

@@ -74,7 +74,7 @@ SAID: dict[str, Sequence[Words]] = {
     "resize_pv": _DEVICES,
     "rest_swap": ((UUID, 5), (UUID, None)),
     "stop_swap": _DEVICES,
-    "make_swap": (("/dev/sdb", UUID, ""), ("/dev/sdb", UUID, "swap-1")),
+    "make_swap": (("/dev/sdb", UUID, ""), ("/dev/sdb", UUID, "swap-1"), ("/dev/sdb", UUID, "-x")),
     "start_swap": (("/dev/sdb", -1), ("/dev/sdb", 5)),
     "check_ext4": _DEVICES,
     "grow_idle_ext4": _DEVICES,

@@ -1,5 +1,6 @@
 """Swap space: it grows only while it is off, so what is in it must fit into memory meanwhile."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,10 @@ from extendctl.size import MIB, Size, human, round_down
 from extendctl.stack import Obstacle, ToolFailed
 
 _MARGIN = 64 * MIB  # memory that must be left when all of it has come back
+
+# Blkid writes `^I` for a tab and, where the language is C, `M-CM-$` for an umlaut (safe_print in
+# misc-utils/blkid.c of util-linux): nobody can tell that from a label that has just these signs.
+_OBSCURE = re.compile(r"\^[@-_?]|M-")
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,18 @@ class SwapLayer(OnHost):
         return round_down(below, self.machine.ask(questions.page_size()))
 
     def names(self) -> tuple[str, str]:
-        """UUID and label. Refused when there is no swap space, or it has no UUID."""
+        """UUID and label. Refused when there is no swap space, or they could not be kept."""
         found = self.machine.ask(phrasebook.signature(self.block.path))
         if found.get("TYPE") != "swap" or not found.get("UUID"):
             message = f"the swap space on {self.name} on {self.host} has no UUID to be kept"
             raise Refused((self.no(message, f"make it anew: mkswap {self.name}"),))
-        return found["UUID"], found.get("LABEL", "")
+        label = found.get("LABEL", "")
+        if _OBSCURE.search(label) or not label.isprintable():
+            message = f"the swap space on {self.name} on {self.host} has the label {label!r}, "
+            message += "which stands for signs that blkid does not print as they are"
+            hint = f"give it a plainer one first: swaplabel --label NAME {self.name}"
+            raise Refused((self.no(message, hint),))
+        return found["UUID"], label
 
     def grow(self, to: Size) -> None:
         """Note that it rests, take it out of use, make it anew, take it into use again."""

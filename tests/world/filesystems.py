@@ -292,9 +292,20 @@ def blkid(call: Call) -> Answer:
             uuid = [f"UUID={content.uuid}"] if content.uuid else []
             lines = [f"DEVNAME={path}", *uuid, f"{key}={content.type}"]
             if content.label:
-                lines.append("LABEL=" + content.label.replace(" ", "\\ "))
+                lines.append(f"LABEL={_printed(content.label)}")
             return Answer(0, said(*lines))
     raise call.unknown()
+
+
+def _printed(label: str) -> str:
+    """A value as blkid 2.38 prints it with `-o export`, where the language is C."""
+    shown = ""
+    for byte in label.encode():
+        shown += "M-" if byte > 0x7F else ""
+        sign = chr(byte & 0x7F)
+        shown += f"^{chr(ord(sign) ^ 0x40)}" if not sign.isprintable() else ""
+        shown += "" if not sign.isprintable() else f"\\{sign}" if sign in " \\\"'$`<>" else sign
+    return shown
 
 
 TOOLS = {

@@ -24,12 +24,12 @@ def swapoff(call: Call) -> Answer:
 
 
 def mkswap(call: Call) -> Answer:
-    """`mkswap --uuid UUID [--label LABEL] DEV`."""
+    """`mkswap --uuid UUID [--label=LABEL] DEV`."""
     match call.argv[1:]:
         case ("--uuid", uuid, path):
             return _make(call, path, uuid, "")
-        case ("--uuid", uuid, "--label", label, path):
-            return _make(call, path, uuid, label)
+        case ("--uuid", uuid, label, path) if label.startswith("--label="):
+            return _make(call, path, uuid, label.removeprefix("--label="))
     raise call.unknown()
 
 

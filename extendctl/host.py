@@ -1,6 +1,7 @@
 """One machine as the layers see it: questions that are remembered until something is done there."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -31,7 +32,7 @@ class Question(Generic[T]):
 
     Where it `tells_time`, its answer has the machine's clock in it as well. Where it `tells_sudo`,
     it has one word more on a machine where sudo is used: elsewhere nobody's sudo is asked, which
-    may log it or send mail.
+    may log it or send mail. With a status in `again` it is asked again: that may have passed.
     """
 
     argv: tuple[str, ...]
@@ -41,6 +42,7 @@ class Question(Generic[T]):
     accept: frozenset[int] = frozenset({0})
     tells_time: bool = False
     tells_sudo: bool = False
+    again: frozenset[int] = frozenset()
 
     seconds = 0.0
 
@@ -223,6 +225,11 @@ class Host:
                 return known
             age = self._age
             result = self._put(question)
+            for _ in range(_MORE if result.status in question.again else 0):
+                time.sleep(_PAUSE)
+                result = self._put(question)
+                if result.status not in question.again:
+                    break
             if age == self._age:
                 self._memory[question] = result
             return result
@@ -284,6 +291,7 @@ class Host:
 
 
 _CLOCK = Question(("sh", "-s"), lease.clock, stdin=lease.CLOCK_SCRIPT.encode())
+_MORE, _PAUSE = 2, 0.5  # tries after a status that may pass, and the seconds before each
 _TIMED_OUT = frozenset({124, 137})  # timeout(1): it ran out; and it had to kill
 
 

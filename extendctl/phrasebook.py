@@ -36,8 +36,13 @@ _REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix")
 
 
 def ext4(device: str) -> Question[readings.Ext4]:
-    """An ext2/3/4 superblock."""
-    return Question(("dumpe2fs", "-h", _node(device)), readings.ext4, root=True)
+    """An ext2/3/4 superblock.
+
+    Exit status 152 is a checksum that does not match, as it may be while the kernel is writing;
+    not every version of e2fsprogs looks again by itself.
+    """
+    words = ("dumpe2fs", "-h", _node(device))
+    return Question(words, readings.ext4, root=True, again=frozenset({152}))
 
 
 def xfs(mountpoint: str) -> Question[readings.Xfs]:

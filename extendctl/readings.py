@@ -136,6 +136,11 @@ class Ext4:
         """Bytes that the filesystem spans."""
         return self.blocks * self.block_size
 
+    @property
+    def limit(self) -> Size | None:
+        """Bytes that it can span at most where blocks are counted in 32 bits; else None."""
+        return None if "64bit" in self.features else self.block_size << 32
+
     def reachable(self, below: Size) -> Size:
         """The bytes that it can span on a device of `below` bytes.
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from extendctl.model import GrowOptions
+from extendctl.size import TIB, Size
 from tests.extending import GOAL, Stage, begin, untrue
 from tests.test_obstacles import content, settle
 from tests.world import build, changes
@@ -22,6 +24,12 @@ def stage(tmp_path: Path) -> Stage:
 
 def tools(stage: Stage) -> list[str]:
     return [argv[0] for argv in stage.world.deeds("web1")]
+
+
+def said(stage: Stage, to: Size = GOAL) -> list[str]:
+    """What the filesystem says against growing to so many bytes."""
+    stack = stage.site.branches(stage.site.hosts(), GrowOptions(offline=True))["web1"]
+    return [one.message for one in stack.layers[-1].obstacles(to)]
 
 
 def test_it_is_left_alone_unless_it_is_asked_for(stage: Stage) -> None:
@@ -100,3 +108,13 @@ def test_a_filesystem_that_another_host_has_mounted_is_not_grown_offline(tmp_pat
     deeds = [(one.machine, one.argv[0]) for one in stage.world.log if one.kind == "deed"]
     assert ("web2", "resize2fs") in deeds
     assert not [one for one in deeds if one[1] == "e2fsck"]
+
+
+@pytest.mark.parametrize(("block", "limit"), [(4096, 16), (1024, 4)])
+def test_it_grows_to_as_many_blocks_as_32_bits_count(stage: Stage, block: int, limit: int) -> None:
+    """Resize2fs: "New size too large to be expressed in 32 bits", after all beneath has grown."""
+    with stage.change() as state:
+        settle(content(state), features="has_journal extent sparse_super", block_size=block)
+    assert said(stage, limit * TIB) == []
+    words = f"the ext4 /dev/sdb on web1 lacks `64bit`: {limit} TiB at most"
+    assert said(stage, limit * TIB + block) == [words]

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from extendctl import phrasebook, questions, readings
 from extendctl.ability import bounded
 from extendctl.compute import proof
+from extendctl.compute.ext4_limit import beyond
 from extendctl.compute.proof import Proof
 from extendctl.compute.site import OnHost, Site
 from extendctl.compute.stuck import StuckLayer
@@ -14,7 +15,7 @@ from extendctl.errors import Refused
 from extendctl.host import Question
 from extendctl.mounts import Mount
 from extendctl.probe import Block
-from extendctl.size import MIB, TIB, Size, human, round_down
+from extendctl.size import MIB, Size, human, round_down
 from extendctl.stack import Layer, Obstacle, Skipped
 
 _LEAST_BTRFS = 256 * MIB  # fs/btrfs/ioctl.c, btrfs_ioctl_resize: less ends with EINVAL
@@ -101,9 +102,7 @@ class Ext4Layer(Mounted):
                     f"unmount it and run e2fsck -f {self.block.path}",
                 )
             )
-        if to > 16 * TIB and "64bit" not in block.features:
-            message = f"the ext4 at {self.point} on {self.host} lacks `64bit`: 16 TiB at most"
-            found.append(self.no(message, "convert it offline: resize2fs -b"))
+        found += beyond(self, f"at {self.point}", block, to)
         if "sparse_super2" in block.features:
             message = f"the ext4 at {self.point} on {self.host} has sparse_super2"
             found.append(self.no(message, "such a filesystem grows only while unmounted"))

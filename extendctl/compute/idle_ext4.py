@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from extendctl import phrasebook, questions, readings
+from extendctl.compute.ext4_limit import beyond
 from extendctl.compute.proof import Proof
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
@@ -68,4 +69,5 @@ class IdleExt4Layer(OnHost):
         return [
             *self.hindered(phrasebook.check_ext4(self.block.path)),
             *self.hindered(phrasebook.grow_idle_ext4(self.block.path)),
+            *beyond(self, self.name, self.superblock(), to),
         ]

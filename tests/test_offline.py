@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from extendctl import inventory
+from extendctl.errors import Fault
 from extendctl.model import GrowOptions
 from extendctl.size import TIB, Size
-from tests.extending import GOAL, Stage, begin, untrue
+from tests.extending import GOAL, Stage, begin, untouched, untrue
 from tests.test_obstacles import content, settle
 from tests.world import build, changes
 from tests.world.site import POINT, iscsi_ext4, shared
@@ -18,7 +20,7 @@ def stage(tmp_path: Path) -> Stage:
     """Its filesystem is unmounted."""
     found = begin(iscsi_ext4(), tmp_path)
     with found.change() as state:
-        state.machines["web1"].mounts.clear()
+        changes.unmount(state, "web1")
     return found
 
 
@@ -90,6 +92,8 @@ def test_of_two_hosts_that_could_one_does_it(tmp_path: Path) -> None:
     stage = begin(shared(), tmp_path)
     with stage.change() as state:
         build.filesystem(state, "web1", "sdb", "ext4")
+        build.mount(state, "web1", "sdb", POINT)
+        changes.unmount(state, "web1")
     report = stage.extend(offline=True)
     assert report.error is None
     deeds = [(one.machine, one.argv[0]) for one in stage.world.log if one.kind == "deed"]
@@ -118,3 +122,36 @@ def test_it_grows_to_as_many_blocks_as_32_bits_count(stage: Stage, block: int, l
     assert said(stage, limit * TIB) == []
     words = f"the ext4 /dev/sdb on web1 lacks `64bit`: {limit} TiB at most"
     assert said(stage, limit * TIB + block) == [words]
+
+
+def refused(stage: Stage) -> Fault:
+    """Why it is not even begun; nothing has been touched."""
+    report = stage.extend(offline=True)
+    assert report.exit_status == 3
+    assert report.error is not None
+    assert untouched(stage)
+    return report.error.fault
+
+
+def test_what_another_machine_has_mounted_is_not_grown_offline(tmp_path: Path) -> None:
+    """One that nobody has told of: what it has not finished stands in the journal."""
+    stage = begin(shared(), tmp_path)
+    inventory.detach(stage.means(), "vol1", inventory.Place("web2"))
+    with stage.change() as state:
+        build.filesystem(state, "web2", "sdb", "ext4")
+        build.mount(state, "web2", "sdb", POINT)
+    stage.world.forget()
+    fault = refused(stage)
+    assert "was not unmounted cleanly, or another machine has it mounted" in fault.message
+    assert "attach that host" in fault.hint
+    with stage.change() as state:
+        changes.unmount(state, "web2")
+    assert stage.extend(offline=True).error is None
+
+
+def test_one_without_a_journal_tells_by_its_state(stage: Stage) -> None:
+    with stage.change() as state:
+        settle(content(state), type="ext2", features="extent 64bit", state="not clean")
+    fault = refused(stage)
+    assert "was not unmounted cleanly" in fault.message
+    assert fault.hint == "where no machine has it mounted, run e2fsck -f /dev/sdb"

@@ -1,6 +1,6 @@
 """An ext2, ext3 or ext4 that is not mounted: checked, then grown, where that was asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from extendctl import phrasebook, questions, readings
@@ -66,8 +66,23 @@ class IdleExt4Layer(OnHost):
             raise complaint or failure from failure
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        found = self.superblock()
         return [
             *self.hindered(phrasebook.check_ext4(self.block.path)),
             *self.hindered(phrasebook.grow_idle_ext4(self.block.path)),
-            *beyond(self, self.name, self.superblock(), to),
+            *self._left_open(found),
+            *beyond(self, self.name, found, to),
         ]
+
+    def _left_open(self, found: readings.Ext4) -> Iterator[Obstacle]:
+        """A mount that has not ended: e2fsck would recover the journal of a machine that writes.
+
+        Without a journal the state tells. Neither is left by an e2fsck or resize2fs that was cut.
+        """
+        hint = "mount and unmount it once on the host that used it, or attach that host"
+        if "needs_recovery" not in found.features:
+            if "not clean" not in found.state:
+                return
+            hint = f"where no machine has it mounted, run e2fsck -f {self.name}"
+        message = f"the ext4 {self.name} on {self.host} was not unmounted cleanly, or another "
+        yield self.no(f"{message}machine has it mounted", hint)

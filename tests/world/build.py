@@ -135,7 +135,10 @@ def filesystem(state: State, where: str, device: str, type_: str) -> Content:
 
 
 def mount(state: State, where: str, device: str, point: str) -> Mount:
-    """Mount a device's filesystem."""
+    """Mount a device's filesystem; what it writes is in its journal first, if it has one."""
     one = Mount(device=device, point=point)
+    content = state.content(where, device)
+    if content is not None and "has_journal" in content.features:
+        content.features = content.features.replace(" needs_recovery", "") + " needs_recovery"
     state.machines[where].mounts.append(one)
     return one

@@ -63,6 +63,15 @@ def another_mount(state: State, machine: str, point: str, device: str) -> None:
         mount.device = device if mount.point == point else mount.device
 
 
+def unmount(state: State, machine: str) -> None:
+    """All that was mounted there has been unmounted, and nothing is left to recover."""
+    for mount in state.machines[machine].mounts:
+        content = state.content(machine, mount.device)
+        if content is not None:
+            content.features = content.features.replace(" needs_recovery", "")
+    state.machines[machine].mounts.clear()
+
+
 def offline(state: State, machine: str, device: str, said: str = "offline") -> None:
     """The path is down."""
     state.machines[machine].devices[device].state = said

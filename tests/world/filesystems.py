@@ -133,6 +133,7 @@ def e2fsck(call: Call) -> Answer:
                 manually = f"{path}: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY."
                 return Answer(4, said(manually, "\t(i.e., without -a or -p options)"))
             content.checked = True
+            content.features = content.features.replace(" needs_recovery", "")
             files = "11/655360 files (0.0% non-contiguous)"
             return Answer(0, said(f"{path}: {files}, 66753/{content.blocks} blocks"))
     raise call.unknown()

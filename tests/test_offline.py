@@ -155,3 +155,12 @@ def test_one_without_a_journal_tells_by_its_state(stage: Stage) -> None:
     fault = refused(stage)
     assert "was not unmounted cleanly" in fault.message
     assert fault.hint == "where no machine has it mounted, run e2fsck -f /dev/sdb"
+
+
+def test_what_resize2fs_does_only_when_it_is_forced_is_not_begun(stage: Stage) -> None:
+    with stage.change() as state:
+        settle(content(state), features="has_journal extent 64bit bigalloc")
+    fault = refused(stage)
+    assert "the ext4 /dev/sdb on web1 has bigalloc" in fault.message
+    assert "resize2fs -f /dev/sdb" in fault.hint
+    assert stage.extend().error is None

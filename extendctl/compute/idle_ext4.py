@@ -71,6 +71,7 @@ class IdleExt4Layer(OnHost):
             *self.hindered(phrasebook.check_ext4(self.block.path)),
             *self.hindered(phrasebook.grow_idle_ext4(self.block.path)),
             *self._left_open(found),
+            *self._untested(found),
             *beyond(self, self.name, found, to),
         ]
 
@@ -86,3 +87,10 @@ class IdleExt4Layer(OnHost):
             hint = f"where no machine has it mounted, run e2fsck -f {self.name}"
         message = f"the ext4 {self.name} on {self.host} was not unmounted cleanly, or another "
         yield self.no(f"{message}machine has it mounted", hint)
+
+    def _untested(self, found: readings.Ext4) -> Iterator[Obstacle]:
+        """Resize2fs 1.47, without -f: "has not been fully tested.  Proceed at your own risk!"."""
+        if "bigalloc" in found.features:
+            message = f"the ext4 {self.name} on {self.host} has bigalloc, which resize2fs does not "
+            hint = f"leave --offline away, or do it by hand: resize2fs -f {self.name}"
+            yield self.no(f"{message}grow offline unless it is forced", hint)

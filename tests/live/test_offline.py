@@ -1,6 +1,7 @@
 """An ext4 on a loop device that nobody has mounted, as the real e2fsck and resize2fs treat it."""
 
 import shutil
+import subprocess
 
 import pytest
 
@@ -50,3 +51,12 @@ def test_more_blocks_than_32_bits_count_are_refused(place: Place) -> None:
     result = place.extend(volume, "4100G", "--offline", status=3)
     words = [one["message"] for one in result["error"]["reasons"]]
     assert f"the ext4 {volume.device} on local lacks `64bit`: 4 TiB at most" in words
+
+
+def test_bigalloc_is_refused_as_resize2fs_does(place: Place) -> None:
+    volume = idle(place, "-O", "bigalloc", size="128M")
+    tool("e2fsck", "-f", "-p", volume.device)
+    done = subprocess.run(["resize2fs", volume.device], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Resizing bigalloc file systems has not been fully tested" in done.stderr
+    assert "has bigalloc" in refused(place, volume, "obstacle", "--offline")["message"]

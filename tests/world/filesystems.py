@@ -81,6 +81,10 @@ def _resize2fs(call: Call, path: str) -> Answer:
     if blocks <= content.blocks:
         words = f"The filesystem is already {content.blocks} (4k) blocks long.  Nothing to do!"
         return Answer(0, said(words, ""), banner)
+    if not mounts and "bigalloc" in content.features:
+        words = "Resizing bigalloc file systems has not been fully tested.  Proceed at"
+        forced = "your own risk!  Use the force option if you want to go ahead anyway."
+        return Answer(1, "", banner + said("", words, forced, ""))
     refusal = _refusal(call, content, mounts) if mounts else None
     if refusal:
         return Answer(1, _online(path, mounts), banner + said(f"resize2fs: {refusal}"))

@@ -130,6 +130,7 @@ class Ext4:
     descriptor_size: int  # bytes
     state: str
     features: frozenset[str] = field(default_factory=frozenset)
+    errors: int = 0  # that the kernel has counted since e2fsck last mended it
 
     @property
     def size(self) -> Size:
@@ -196,6 +197,7 @@ def ext4(result: Result) -> Ext4:
         ),
         state=values["Filesystem state"].strip(),
         features=frozenset(values.get("Filesystem features", "").split()),
+        errors=count("FS Error count") if "FS Error count" in values else 0,
     )
 
 

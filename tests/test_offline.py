@@ -1,12 +1,13 @@
 """An ext4 that nobody has mounted: left alone, or checked and grown with --offline."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from extendctl import inventory
 from extendctl.errors import Fault
-from extendctl.model import GrowOptions
+from extendctl.model import GrowOptions, VolumeReport
 from extendctl.size import TIB, Size
 from tests.extending import GOAL, Stage, begin, untouched, untrue
 from tests.test_obstacles import content, settle
@@ -34,6 +35,15 @@ def said(stage: Stage, to: Size = GOAL) -> list[str]:
     return [one.message for one in stack.layers[-1].obstacles(to)]
 
 
+def refused(stage: Stage) -> Fault:
+    """Why it is not even begun; nothing has been touched."""
+    report = stage.extend(offline=True)
+    assert report.exit_status == 3
+    assert report.error is not None
+    assert untouched(stage)
+    return report.error.fault
+
+
 def test_it_is_left_alone_unless_it_is_asked_for(stage: Stage) -> None:
     report = stage.extend()
     assert (report.error, report.layers[-1].outcome) == (None, "skipped")
@@ -52,14 +62,41 @@ def test_it_is_checked_and_then_grown(stage: Stage) -> None:
 
 
 def test_what_the_check_does_not_mend_is_told_in_its_words(stage: Stage) -> None:
+    """Nothing in the superblock has told of it before."""
     with stage.change() as state:
-        settle(content(state), state="clean with errors")
-    report = stage.extend(offline=True)
-    assert (report.exit_status, report.status, report.size) == (5, "in-use", GOAL)
-    assert "RUN fsck MANUALLY" in str(report.error)
+        settle(content(state), inconsistent=True)
+    for report in (stage.extend(offline=True), stage.resume()):
+        assert (report.exit_status, report.status, report.size) == (5, "in-use", GOAL)
+        assert "RUN fsck MANUALLY" in str(report.error)
     with stage.change() as state:
-        settle(content(state), state="clean")
+        settle(content(state), inconsistent=False, state="clean")
     assert stage.resume().outcome == "done"
+    assert content(stage.world.state).size == GOAL
+
+
+def test_errors_that_the_kernel_has_counted_are_found_before(stage: Stage) -> None:
+    with stage.change() as state:
+        settle(content(state), state="clean with errors", errors=3)
+    fault = refused(stage)
+    assert "has errors (clean with errors, 3 counted by the kernel)" in fault.message
+    assert fault.hint.endswith("e2fsck -f /dev/sdb")
+    with stage.change() as state:
+        settle(content(state), state="clean", errors=0)
+    assert stage.extend(offline=True).error is None
+
+
+@pytest.mark.parametrize("again", [Stage.resume, lambda it: it.extend(offline=True)])
+def test_a_resize2fs_that_was_cut_in_the_middle_is_followed(
+    stage: Stage, again: Callable[[Stage], VolumeReport]
+) -> None:
+    """It leaves `clean with errors`, and no error that the kernel has counted."""
+    stage.world.lie("web1", "resize2fs", status=137, only="deed", times=1)
+    assert stage.extend(offline=True).exit_status == 5
+    with stage.change() as state:
+        settle(content(state), state="clean with errors", checked=False)
+    report = again(stage)
+    assert (report.error, report.outcome) == (None, "done")
+    assert tools(stage) == ["tee", "e2fsck", "resize2fs", "e2fsck", "resize2fs"]
     assert content(stage.world.state).size == GOAL
 
 
@@ -122,15 +159,6 @@ def test_it_grows_to_as_many_blocks_as_32_bits_count(stage: Stage, block: int, l
     assert said(stage, limit * TIB) == []
     words = f"the ext4 /dev/sdb on web1 lacks `64bit`: {limit} TiB at most"
     assert said(stage, limit * TIB + block) == [words]
-
-
-def refused(stage: Stage) -> Fault:
-    """Why it is not even begun; nothing has been touched."""
-    report = stage.extend(offline=True)
-    assert report.exit_status == 3
-    assert report.error is not None
-    assert untouched(stage)
-    return report.error.fault
 
 
 def test_what_another_machine_has_mounted_is_not_grown_offline(tmp_path: Path) -> None:

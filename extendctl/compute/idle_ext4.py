@@ -71,6 +71,7 @@ class IdleExt4Layer(OnHost):
             *self.hindered(phrasebook.check_ext4(self.block.path)),
             *self.hindered(phrasebook.grow_idle_ext4(self.block.path)),
             *self._left_open(found),
+            *self._broken(found),
             *self._untested(found),
             *beyond(self, self.name, found, to),
         ]
@@ -94,3 +95,14 @@ class IdleExt4Layer(OnHost):
             message = f"the ext4 {self.name} on {self.host} has bigalloc, which resize2fs does not "
             hint = f"leave --offline away, or do it by hand: resize2fs -f {self.name}"
             yield self.no(f"{message}grow offline unless it is forced", hint)
+
+    def _broken(self, found: readings.Ext4) -> Iterator[Obstacle]:
+        """Errors that the kernel has met with. E2fsck may mend them, and a person should look.
+
+        The state alone does not tell: resize2fs sets it to `clean with errors` while it is at work,
+        and where it was cut short the next run goes on.
+        """
+        if "errors" in found.state and found.errors:
+            message = f"the ext4 {self.name} on {self.host} has errors ({found.state}, "
+            message += f"{found.errors} counted by the kernel)"
+            yield self.no(message, f"look at what it has, and mend it: e2fsck -f {self.name}")

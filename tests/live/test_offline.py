@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,50 @@ def test_bigalloc_is_refused_as_resize2fs_does(place: Place) -> None:
     assert done.returncode == 1
     assert "Resizing bigalloc file systems has not been fully tested" in done.stderr
     assert "has bigalloc" in refused(place, volume, "obstacle", "--offline")["message"]
+
+
+def test_errors_that_the_kernel_has_counted_are_refused(place: Place) -> None:
+    volume = idle(place, size="128M")
+    point = place.top / "mnt"
+    point.mkdir()
+    tool("mount", volume.device, str(point))
+    trigger = Path("/sys/fs/ext4") / volume.device.removeprefix("/dev/") / "trigger_fs_error"
+    trigger.write_text("a test")
+    tool("umount", str(point))
+    words = refused(place, volume, "obstacle", "--offline")["message"]
+    assert "has errors (clean with errors, 1 counted by the kernel)" in words
+    tool("e2fsck", "-f", "-p", volume.device)
+    assert place.extend(volume, "448M", "--offline")["outcome"] == "done"
+
+
+def test_what_e2fsck_does_not_mend_unasked_is_told_in_its_words(place: Place) -> None:
+    volume = idle(place, size="128M")
+    tool("mkfs.ext4", "-q", "-F", "-d", str(Path(__file__).parent.parent), volume.device, "64M")
+    tool("debugfs", "-w", "-R", "clri /live", volume.device)
+    report = place.extend(volume, "448M", "--offline", status=5)
+    assert "RUN fsck MANUALLY" in report["error"]["message"]
+    assert "clean with errors" in superblock(volume)
+    place.call("volume", "resume", "vol1", status=5)
+    subprocess.run(["e2fsck", "-f", "-y", volume.device], capture_output=True, check=False)
+    assert place.call("volume", "resume", "vol1")[0]["outcome"] == "done"
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace kills at a chosen write")
+@pytest.mark.parametrize("cut", ["e2fsck -f -p", "resize2fs"])
+@pytest.mark.parametrize("write", [1, 2, 3, 8, 20])
+def test_what_was_killed_in_the_middle_is_begun_again(place: Place, cut: str, write: int) -> None:
+    """Resize2fs leaves `clean with errors`, which must not be taken for errors of the kernel's."""
+    volume = idle(place, "-O", "^resize_inode", "-d", str(Path(__file__).parent), size="256M")
+    tool("e2fsck", "-f", "-p", volume.device)
+    if cut != "resize2fs":  # so that it has something to write
+        tool("debugfs", "-w", "-R", "sif <2> links_count 9", volume.device)
+    kill = ("strace", "-o", "/dev/null", "-e", f"inject=pwrite64:signal=KILL:when={write}")
+    tool(*kill, *cut.split(), volume.device, check=False)
+    left = superblock(volume)
+    if cut == "resize2fs":
+        assert "Block count:              65536" in left
+        assert ("clean with errors" in left) == (write > 1)
+    assert "not clean" not in left
+    assert place.extend(volume, "448M", "--offline")["outcome"] == "done"
+    assert f"Block count:              {448 * MIB // 1024}" in superblock(volume)
+    assert tool("e2fsck", "-f", "-n", volume.device)

@@ -58,6 +58,8 @@ def _superblock(one: Content) -> str:
     }
     if "64bit" not in one.features.split():
         del rows["Group descriptor size"]
+    if one.errors:
+        rows["FS Error count"] = str(one.errors)
     return "".join(f"{key + ':':<26}{value}\n" for key, value in rows.items()) + "\n"
 
 
@@ -133,10 +135,11 @@ def e2fsck(call: Call) -> Answer:
             if any(one.device == name for one in call.machine.mounts):
                 words = f"{path} is mounted.", "e2fsck: Cannot continue, aborting."
                 return Answer(8, "", said(*words, "", ""))
-            if "errors" in content.state:
+            if content.inconsistent:
+                content.state = "clean with errors"
                 manually = f"{path}: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY."
                 return Answer(4, said(manually, "\t(i.e., without -a or -p options)"))
-            content.checked = True
+            content.checked, content.state, content.errors = True, "clean", 0
             content.features = content.features.replace(" needs_recovery", "")
             files = "11/655360 files (0.0% non-contiguous)"
             return Answer(0, said(f"{path}: {files}, 66753/{content.blocks} blocks"))

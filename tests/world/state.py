@@ -51,6 +51,8 @@ class Content(Thing):
     inode_blocks: int = 512
     reserved_gdt: int = 1024
     state: str = "clean"
+    errors: int = 0  # of ext4: how many the kernel has counted
+    inconsistent: bool = False  # of ext4: there is more to mend than e2fsck -p does
     checked: bool = False  # by e2fsck, since it was mounted last
     features: str = (
         "has_journal ext_attr resize_inode dir_index filetype needs_recovery extent 64bit flex_bg "

@@ -140,6 +140,8 @@ CASES = [
          f"{POINT} on web1 is mounted"),
     Case("btrfs read-only", "iscsi-btrfs-thin", "btrfs",
          lambda it: settle(it.machines["web1"].mounts[0], read_only=True), "mounted read-only"),
+    Case("btrfs too small", "iscsi-btrfs-thin", "btrfs", lambda it: it,
+         f"the btrfs at {POINT} on web1 cannot be resized to less than 256 MiB$", to=255 * MIB),
     Case("ext4 with errors", "iscsi-ext4", "ext4",
          lambda it: settle(content(it), state="clean with errors"), "has errors"),
     Case("ext4 in a container", "iscsi-ext4", "ext4",

@@ -97,5 +97,8 @@ def test_btrfs_grows_to_no_less_than_256_mib(place: Place) -> None:
     """btrfs_ioctl_resize: `if (new_size < SZ_256M)` ends with EINVAL, and the backend has grown."""
     volume = place.mounted("vol1", "btrfs", "128M")
     before = volume.sizes
-    place.extend(volume, "160M", status=3)
+    error = place.extend(volume, "160M", status=3)["error"]
+    assert f"the btrfs at {volume.mount} on local cannot be resized to less than 256 MiB" in (
+        one["message"] for one in error["reasons"]
+    )
     assert volume.sizes == before

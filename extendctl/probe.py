@@ -82,6 +82,14 @@ class Controller:
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """What the kernel shows of a btrfs: what it is busy with, and members it does not write to."""
+
+    busy: str = ""
+    sealed: frozenset[int] = frozenset()  # by devid
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """What the probe found on a machine."""
 
@@ -100,6 +108,7 @@ class HostFacts:
     controllers: tuple["Controller", ...] = ()
     btrfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # uuid: device names
     live: frozenset[str] = frozenset()  # devices with a filesystem that some namespace has mounted
+    pools: Mapping[str, Pool] = field(default_factory=dict)  # of btrfs, by uuid
     aliases: Mapping[str, str] = field(default_factory=dict)  # a path in /dev: device name
     sudo: tuple[str, ...] = ()  # what `sudo -n -l` lists, line by line
 
@@ -129,6 +138,11 @@ class HostFacts:
     def _in(self, source: str, members: set[str]) -> bool:
         block = self.by_path(source)
         return block is not None and block.name in members
+
+    def pool_of(self, block: Block) -> Pool:
+        """The btrfs of which a device is a member."""
+        found = (uuid for uuid, names in self.btrfs.items() if block.name in names)
+        return self.pools.get(next(found, ""), Pool())
 
     def swap_on(self, block: Block) -> Swap | None:
         """The swap space on a device, when it is in use."""
@@ -171,6 +185,7 @@ def host_facts(text: str) -> HostFacts:
         controllers=tuple(_controllers(facts)),
         btrfs=_grouped(facts.get("btrfs", ())),
         live=frozenset(row[0] for row in facts.get("live", ()) if row),
+        pools=_pools(facts),
         aliases={row[0]: row[1] for row in facts.get("alias", ()) if len(row) > 1},
         sudo=tuple("\t".join(row) for row in facts.get("sudo-line", ())),
     )
@@ -237,6 +252,20 @@ def _controllers(facts: Mapping[str, list[list[str]]]) -> Iterator[Controller]:
             paths.setdefault(row[0], {})[row[2].strip()] = row[1]
     for name, nqn, state in (row[:3] for row in facts.get("nvme", ()) if len(row) > 2):
         yield Controller(name, nqn, state, paths.get(name, {}))
+
+
+def _pools(facts: Mapping[str, list[list[str]]]) -> dict[str, Pool]:
+    """Older kernels show neither (exclusive_operation: 5.10; devinfo: 5.6)."""
+    busy = {row[0]: row[1] for row in facts.get("exclusive", ()) if len(row) > 1}
+    rows = [row for row in facts.get("writeable", ()) if len(row) > 2 and row[2] == "0"]
+    sealed = _grouped(rows)
+    return {
+        uuid: Pool(
+            busy.get(uuid, "").replace("none", ""),
+            frozenset(figures.number(one, "devid") for one in sealed.get(uuid, ())),
+        )
+        for uuid in busy.keys() | sealed.keys()
+    }
 
 
 def _swaps(rows: Sequence[Sequence[str]]) -> Iterator[Swap]:

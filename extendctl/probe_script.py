@@ -72,6 +72,15 @@ for node in /sys/class/nvme/nvme*; do
     get "$path/wwid"; say namespace "${node##*/}" "${path##*/}" "$value"
   done
 done
+for node in /sys/fs/btrfs/*/exclusive_operation; do
+  [ -e "$node" ] || continue
+  pool=${node%/*}; get "$node"; say exclusive "${pool##*/}" "$value"
+done
+for node in /sys/fs/btrfs/*/devinfo/*/writeable; do
+  [ -e "$node" ] || continue
+  node=${node%/*}; pool=${node%/devinfo/*}
+  get "$node/writeable"; say writeable "${pool##*/}" "${node##*/}" "$value"
+done
 for node in /sys/fs/btrfs/*/devices/*; do
   [ -e "$node" ] || continue
   pool=${node#/sys/fs/btrfs/}; say btrfs "${pool%%/*}" "${node##*/}"

@@ -146,6 +146,41 @@ def test_of_several_devices_of_a_btrfs_the_volume_s_own_grows(first: bool, tmp_p
     assert report.layers[-1].after == GOAL
 
 
+def test_a_btrfs_with_a_seed_grows_by_what_was_added_to_it(tmp_path: Path) -> None:
+    """Another member that is never written to is no obstacle to the volume's own."""
+    stage = begin(ATTACHED["iscsi-btrfs-thin"](), tmp_path)
+    with stage.change() as state:
+        several(state, first=False)
+        content(state, device="sdz").writable = False
+    assert stage.extend().error is None
+    with stage.change() as state:
+        content(state).writable, content(state, device="sdz").writable = False, True
+    stage.world.forget()
+    report = stage.extend("24G")
+    assert (report.exit_status, code(report), stage.world.deeds()) == (3, "obstacle", [])
+    assert stage.extend("24G", no_filesystem=True).error is None
+
+
+@pytest.mark.parametrize(
+    ("busy", "hint"),
+    [
+        ("device replace", "wait for its end"),
+        ("balance paused", f"wait for its end, or cancel it: btrfs balance cancel {POINT}"),
+    ],
+)
+def test_a_btrfs_that_is_busy_is_waited_for(busy: str, hint: str, tmp_path: Path) -> None:
+    stage = begin(ATTACHED["iscsi-btrfs-thin"](), tmp_path)
+    with stage.change() as state:
+        content(state).busy = busy
+    assert f"is busy with another operation: {busy}" in told(stage)
+    report = stage.extend()
+    assert report.error is not None
+    assert report.error.fault.hint == hint
+    with stage.change() as state:
+        content(state).busy = "none"
+    assert stage.extend().error is None
+
+
 def both(state: State, kind: str, *, read_only: bool = False) -> None:
     build.filesystem(state, "web1", "sdb", "ext4").type = kind
     for host in ("web1", "web2"):

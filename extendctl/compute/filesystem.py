@@ -205,12 +205,26 @@ class BtrfsLayer(Mounted):
         self.machine.do(phrasebook.grow_btrfs(self.member()[0], self.point))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
-        deed = phrasebook.grow_btrfs(self.member()[0], self.point)
-        found = [*self._read_only(), *self.hindered(deed)]
+        devid = self.member()[0]
+        deed = phrasebook.grow_btrfs(devid, self.point)
+        found = [*self._read_only(), *self.hindered(deed), *self._unwilling(devid)]
         if to < _LEAST_BTRFS:
             message = f"the btrfs at {self.point} on {self.host} cannot be resized to less than "
             found.append(self.no(f"{message}{human(_LEAST_BTRFS)}", "choose a larger size"))
         return found
+
+    def _unwilling(self, devid: int) -> Iterator[Obstacle]:
+        """What btrfs answers with EPERM, or with another operation that is in progress."""
+        pool = self.machine.ask(questions.facts()).pool_of(self.block)
+        if devid in pool.sealed:
+            message = f"the btrfs at {self.point} on {self.host} never writes to {self.block.path}"
+            hint = "a seed keeps its size: grow what was added to it, or use --no-filesystem"
+            yield self.no(f"{message}, its device {devid}", hint)
+        if pool.busy:
+            message = f"the btrfs at {self.point} on {self.host} is busy with another operation"
+            rest = f", or cancel it: btrfs balance cancel {self.point}"
+            hint = f"wait for its end{rest if 'paused' in pool.busy else ''}"
+            yield self.no(f"{message}: {pool.busy}", hint)
 
 
 def mounted(site: Site, block: Block, mounts: Sequence[Mount]) -> Iterator[Layer | Skipped]:

@@ -1,6 +1,8 @@
 """What is refused on real devices: the reason is named, and nothing is changed."""
 
 import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,3 +104,52 @@ def test_btrfs_grows_to_no_less_than_256_mib(place: Place) -> None:
         one["message"] for one in error["reasons"]
     )
     assert volume.sizes == before
+
+
+def test_a_seed_of_a_btrfs_never_grows(place: Place) -> None:
+    """`btrfs filesystem show` lists it, and its resizing is not permitted."""
+    volume = place.mounted("vol1", "btrfs", "256M")
+    tool("umount", str(volume.mount))
+    tool("btrfstune", "-S", "1", volume.device)
+    sprout = place.looped("vol2", "256M")
+    tool("mount", volume.device, str(volume.mount))
+    tool("btrfs", "device", "add", "--nodiscard", sprout.device, str(volume.mount))
+    tool("mount", "-o", "remount,rw", str(volume.mount))
+    listed = tool("btrfs", "filesystem", "show", "--raw", str(volume.mount))
+    assert all(f"path {one.device}" in listed for one in (volume, sprout))
+    words = ("btrfs", "filesystem", "resize", "1:max", str(volume.mount))
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "Operation not permitted" in done.stderr
+    assert (
+        f"never writes to {volume.device}, its device 1"
+        in (refused(place, volume, "obstacle")["message"])
+    )
+    place.attach(sprout)
+    assert place.extend(sprout, "288M")["outcome"] == "done"
+
+
+def test_a_btrfs_in_balance_is_waited_for(place: Place) -> None:
+    volume = place.mounted("vol1", "btrfs", "1G")
+    assert volume.mount is not None
+    for number in range(3):
+        (volume.mount / f"file{number}").write_bytes(os.urandom(80 * MIB))
+    os.sync()
+    paused(volume)
+    result = place.extend(volume, "1200M", status=3)
+    words = f"the btrfs at {volume.mount} on local is busy with another operation: balance paused"
+    assert result["error"]["message"] == words
+    assert volume.device_size == 1024 * MIB
+    tool("btrfs", "balance", "cancel", str(volume.mount))
+    assert place.extend(volume, "1200M")["outcome"] == "done"
+
+
+def paused(volume: Volume) -> None:
+    """A balance of a btrfs that has begun and is held up."""
+    uuid = tool("blkid", "-s", "UUID", "-o", "value", volume.device)
+    file = Path(f"/sys/fs/btrfs/{uuid}/exclusive_operation")
+    words = ("btrfs", "balance", "start", "--full-balance", str(volume.mount))
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as balance:
+        while file.read_text() != "balance\n":
+            assert balance.poll() is None
+        tool("btrfs", "balance", "pause", str(volume.mount))
+    assert file.read_text() == "balance paused\n"

@@ -280,6 +280,12 @@ def _btrfs_resize(call: Call, devid: int, point: str) -> Answer:
     )
     if found[0].read_only:
         return Answer(1, shown, said(f"ERROR: unable to resize '{point}': Read-only file system"))
+    if content.busy != "none":
+        busy = f"another exclusive operation '{content.busy}' in progress"
+        return Answer(1, "", said(f"ERROR: unable to start resize, {busy}"))
+    if not content.writable:
+        words = f"ERROR: unable to resize '{point}': Operation not permitted"
+        return Answer(1, shown, said(words))
     content.blocks = device.size // content.block_size
     return Answer(0, shown)
 

@@ -101,10 +101,18 @@ def _btrfs(state: State, name: str) -> Iterator[str]:
     mounted = {
         content.uuid for one in machine.mounts if (content := state.content(name, one.device))
     }
-    for device in sorted(machine.devices):
-        content = state.content(name, device)
-        if content is not None and content.type == "btrfs" and content.uuid in mounted:
-            yield _say("btrfs", content.uuid, device)
+    members = {
+        device: content
+        for device in sorted(machine.devices)
+        if (content := state.content(name, device)) and content.type == "btrfs"
+        if content.uuid in mounted
+    }
+    for uuid, busy in {one.uuid: one.busy for one in members.values()}.items():
+        yield _say("exclusive", uuid, busy)
+    for one in members.values():
+        yield _say("writeable", one.uuid, str(one.devid), str(int(one.writable)))
+    for device, one in members.items():
+        yield _say("btrfs", one.uuid, device)
 
 
 def _live(state: State, name: str) -> Iterator[str]:

@@ -59,6 +59,8 @@ class Content(Thing):
         "sparse_super large_file huge_file dir_nlink extra_isize metadata_csum"
     )
     devid: int = 1
+    writable: bool = True  # of btrfs: False of a seed
+    busy: str = "none"  # of btrfs: its exclusive operation
     used: int = 92274688
     label: str = ""
     table: list[list[int]] = []  # of gpt and dos: number, start and size in sectors of 512 bytes

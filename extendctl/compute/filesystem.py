@@ -55,7 +55,7 @@ class Mounted(OnHost):
 
     def _read_only(self) -> list[Obstacle]:
         if not self.read_only:
-            return []
+            return self.protected(self.block.dev)
         message = f"{self.point} on {self.host} is mounted read-only"
         return [self.no(message, "mount it read-write, or use --no-filesystem")]
 

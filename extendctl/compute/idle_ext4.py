@@ -70,6 +70,7 @@ class IdleExt4Layer(OnHost):
         return [
             *self.hindered(phrasebook.check_ext4(self.block.path)),
             *self.hindered(phrasebook.grow_idle_ext4(self.block.path)),
+            *self.protected(self.block.dev),
             *self._left_open(found),
             *self._broken(found),
             *self._untested(found),

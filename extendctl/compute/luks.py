@@ -57,6 +57,10 @@ class LuksLayer(OnHost):
         self.machine.do(phrasebook.resize_luks(self.map, key_file))
 
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
+        """A write-protected device beneath is none: a LUKS header holds no size of the whole.
+
+        `cryptsetup resize` reads it and gives the kernel a table; what writes through it, tells.
+        """
         found = self.hindered(phrasebook.resize_luks(self.map, self.key_file))
         status = self.status()
         if status.integrity:

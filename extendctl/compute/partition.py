@@ -98,6 +98,7 @@ class PartitionLayer(OnHost):
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         table, line = self.table(), self.line()
         found = [one for deed in self._deeds(to // table.sector) for one in self.hindered(deed)]
+        found += self.protected(self.disk.dev)
         if table.label not in {"gpt", "dos"}:
             found.append(self.no(f"{self.disk.path} on {self.host} has a {table.label} table"))
         if table.label == "dos" and self.number > 4:

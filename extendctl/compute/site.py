@@ -1,6 +1,6 @@
 """Where discovery stands on a host, and the words that all layers on hosts share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from extendctl import questions
@@ -8,7 +8,7 @@ from extendctl.ability import hindrances
 from extendctl.errors import Fault
 from extendctl.host import Deed, Host
 from extendctl.model import GrowOptions, Identity
-from extendctl.probe import HostFacts
+from extendctl.probe import Block, HostFacts
 from extendctl.size import Size
 from extendctl.stack import Obstacle, Skipped
 
@@ -51,6 +51,24 @@ class OnHost:
     def no(self, message: str, hint: str = "") -> Obstacle:
         """An obstacle on this host."""
         return Fault("obstacle", message, hint, self.host)
+
+    def protected(self, dev: str) -> list[Obstacle]:
+        """Why nothing can be written to a device: the lowest one beneath it that refuses."""
+        facts = self.machine.ask(questions.facts())
+        found = [one for one in _beneath(facts, dev) if one.read_only][-1:]
+        hint = "let it be written to, at its storage or by `blockdev --setrw`"
+        return [self.no(f"{one.path} on {self.host} is write-protected", hint) for one in found]
+
+
+def _beneath(facts: HostFacts, dev: str) -> Iterator[Block]:
+    """A device and those that it is on; a multipath map answers for its paths, some passive."""
+    blocks = facts.blocks.values()
+    found = [one for one in blocks if one.dev == dev]
+    for above in found:  # which grows meanwhile
+        yield above
+        below = () if (above.dm_uuid or "").startswith("mpath-") else above.slaves
+        on = (one for one in blocks if one.name in below or above.name in one.children)
+        found += [one for one in on if one not in found]
 
 
 def sectors(machine: Host, *names: str) -> Sequence[Size]:

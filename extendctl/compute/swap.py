@@ -107,7 +107,7 @@ class SwapLayer(OnHost):
     def obstacles(self, to: Size) -> Sequence[Obstacle]:
         uuid, label = self.names()
         found = [one for deed in self._deeds(uuid, label) for one in self.hindered(deed)]
-        return [*found, *self._memory()]
+        return [*found, *self.protected(self.block.dev), *self._memory()]
 
     def _deeds(self, uuid: str, label: str) -> Iterator[Deed]:
         swap = self.swap()

@@ -13,7 +13,7 @@ from extendctl.size import Size, round_down
 from extendctl.stack import Obstacle, Skipped
 
 _GROWN = frozenset({"linear", "striped"})
-_FLAWS = (
+_FLAWS = (  # vgs(8), vg_attr
     (0, "r", "is read-only", "make it writable first"),
     (1, "-", "may not be resized", "allow it: vgchange --resizeable y"),
     (2, "x", "is exported", "import it first: vgimport"),
@@ -80,7 +80,8 @@ class PvLayer(OnHost):
         return [*self.hindered(phrasebook.resize_pv(self.device)), *self.flaws()]
 
     def flaws(self) -> Iterator[Obstacle]:
-        """What in its volume group stands against any change (vgs(8), vg_attr)."""
+        """What stands against any change of its volume group, whose metadata are on its device."""
+        yield from self.protected(self.dev)
         row = self.row()
         for place, letter, words, hint in _FLAWS:
             if row.group_attr[place : place + 1] == letter:

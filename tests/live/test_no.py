@@ -153,3 +153,15 @@ def paused(volume: Volume) -> None:
             assert balance.poll() is None
         tool("btrfs", "balance", "pause", str(volume.mount))
     assert file.read_text() == "balance paused\n"
+
+
+@pytest.mark.parametrize("kind", ["xfs", "btrfs"])
+def test_a_device_that_became_write_protected_is_an_obstacle(place: Place, kind: str) -> None:
+    volume = place.mounted("vol1", kind)
+    tool("blockdev", "--setro", volume.device)
+    try:
+        words = refused(place, volume, "obstacle")["message"]
+    finally:
+        tool("blockdev", "--setrw", volume.device)
+    assert words == f"{volume.device} on local is write-protected"
+    assert place.extend(volume, "448M")["outcome"] == "done"

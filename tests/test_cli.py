@@ -285,6 +285,19 @@ def test_extend_makes_the_file_grow(call: Call, vol1: Path) -> None:
 
 
 @deeds
+@pytest.mark.parametrize("option", ["offline", "no_filesystem", "fill"])
+def test_an_option_is_kept_with_the_operation_for_resume(
+    call: Call, vol1: Path, option: str
+) -> None:
+    assert call("volume", "extend", "vol1", "--size", "2G").status == 0
+    flag = f"--{option.replace('_', '-')}"
+    assert call("volume", "extend", "vol1", "--size", "3G", flag).status == 0
+    kept = [call("operation", "show", one, "-o", "json").data["options"] for one in ("1", "2")]
+    assert [one[option] for one in kept] == [False, True]
+    assert sum(bool(value) for value in kept[1].values()) == 1
+
+
+@deeds
 def test_a_relative_size_is_growth(call: Call, vol1: Path) -> None:
     assert call("volume", "extend", "vol1", "--size", "+10%").status == 0
     assert vol1.stat().st_size == GIB + -(-GIB // 10 // 4096) * 4096

@@ -24,6 +24,9 @@ def superblock(volume: Volume) -> str:
 
 def test_it_is_checked_and_grown(place: Place) -> None:
     volume = idle(place)
+    (alone,) = place.start("volume", "extend", "vol1", "--size", "96M")
+    assert "--offline checks and grows it" in str(alone["notices"])
+    assert f"Block count:              {64 * MIB // 1024}" in superblock(volume)
     assert place.extend(volume, "128M", "--offline")["outcome"] == "done"
     assert f"Block count:              {128 * MIB // 1024}" in superblock(volume)
     assert tool("e2fsck", "-f", "-n", volume.device)

@@ -8,6 +8,7 @@ from extendctl.extension.survey import views_of
 from extendctl.host import Host
 from extendctl.model import GrowOptions
 from extendctl.stack import Layer, Stack
+from tests.world import changes
 from tests.world.failover import failover
 from tests.world.site import ATTACHED, PLAIN, Site
 from tests.world.tower import Tower, tower
@@ -54,7 +55,7 @@ def offline() -> Site:
     """An ext4 that nobody has mounted, and that is grown all the same."""
     one = tower("gpt", "ext4")
     with one.world.change() as state:
-        state.machines["web1"].mounts.clear()
+        changes.unmount(state, "web1")
     return Wanting(one.world, one.backend, one.source, one.users, wish=GrowOptions(offline=True))
 
 

@@ -1,5 +1,7 @@
 """Frozen filesystems and several mounts of one, as this kernel and its tools really treat them."""
 
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,3 +89,45 @@ def test_resize2fs_works_through_the_first_mount(place: Place) -> None:
     assert f"is mounted on {volume.mount}; on-line resizing required" in said
     error = place.extend(volume, "160M", status=3)["error"]
     assert f"{volume.mount} on local, through which resize2fs would grow" in reasons(error)
+
+
+@contextmanager
+def covered(point: Path, *source: str) -> Iterator[None]:
+    """Another filesystem is mounted over a directory."""
+    tool("mount", *source, str(point))
+    try:
+        yield
+    finally:
+        tool("umount", str(point))
+
+
+def test_an_xfs_over_another_one_is_not_grown_in_its_place(place: Place) -> None:
+    """Without a look at the mounts, xfs_growfs would do so and name the right device."""
+    volume = place.mounted("vol1", "xfs")
+    assert volume.mount is not None
+    foreign = place.top / "foreign"
+    tool("truncate", "-s", "600M", str(foreign))
+    tool("mkfs.xfs", "-q", "-d", "size=320m", str(foreign))
+    before = volume.sizes
+    with covered(volume.mount, "-o", "loop", str(foreign)):
+        words = f"something else is mounted over {volume.mount} on local"
+        assert words in reasons(refused(place, volume, "obstacle"))
+        assert "data     =                       bsize=4096   blocks=81920," in (
+            tool("xfs_info", str(volume.mount))
+        )
+    assert volume.sizes == before
+    assert place.extend(volume, "448M")["outcome"] == "done"
+
+
+def test_what_a_container_has_mounted_is_not_called_unmounted(place: Place) -> None:
+    volume = place.mounted("vol1", "xfs")
+    words = ["unshare", "--mount", "--propagation", "private", "sleep", "60"]
+    with subprocess.Popen(words) as container:
+        try:
+            time.sleep(0.5)
+            tool("umount", str(volume.mount))
+            found = place.extend(volume, "448M")
+            said = "is mounted where this login does not see it"
+            assert any(said in notice for notice in found["notices"])
+        finally:
+            container.kill()

@@ -124,6 +124,7 @@ class Stage:
     wrap: Wrap = lambda line, _: line
     stop: threading.Event = field(default_factory=threading.Event)
     listener: Listener = silent
+    listen: float = 0.0  # in place of a heartbeat's time
 
     @property
     def world(self) -> World:
@@ -145,8 +146,9 @@ class Stage:
 
         backend = app.Lines(self.config).backend
         return Means(
-            self.config, self.store, self.asker, machine, backend, self.stop, self.listener
-        )
+            self.config, self.store, self.asker, machine, backend, self.stop, self.listener,
+            self.listen,
+        )  # fmt: skip
 
     def extend(self, size: str = "20G", name: str = VOLUME, **more: Any) -> VolumeReport:
         """`volume extend`, with the wish's fields and GrowOptions' by their names."""

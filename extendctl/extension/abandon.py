@@ -29,7 +29,7 @@ def abandon(means: Means, operation_id: int, *, unmeasured: bool = False) -> Ope
         raise Busy(message, hint="wait for it, or end that program first")
     size, seen = _measured(means, volume, operation_id, unmeasured=unmeasured)
     if operation.state is OperationState.OPEN:
-        operation = means.store.take_over(operation, me())
+        operation = means.take_over(operation)
     means.store.abandon(operation, me(), size, seen)
     return means.store.operation(operation_id)
 

@@ -35,7 +35,7 @@ from extendctl.stack import Layer, Pooled, grow
 def open_new(means: Means, plan: Plan, dead: Operation | None) -> Operation:
     """Open an operation; a dead owner's is closed as what it is, a failure, and superseded."""
     if dead is not None and dead.state is OperationState.OPEN:
-        mine = means.store.take_over(dead, me())
+        mine = means.take_over(dead)
         state = OperationState.INCOMPLETE if dead.trunk_settled else OperationState.FAILED
         means.store.close_operation(mine, state)
     pool = plan.trunk.pool
@@ -64,7 +64,7 @@ def open_new(means: Means, plan: Plan, dead: Operation | None) -> Operation:
 def take_up(means: Means, earlier: Operation, plan: Plan) -> Operation:
     """Own an unfinished operation: a dead owner's is taken over, a closed one opened again."""
     if earlier.state is OperationState.OPEN:
-        return means.store.take_over(earlier, me(), plan.asked())
+        return means.take_over(earlier, plan.asked())
     pool = plan.trunk.pool
     thick = pool is not None and not plan.trunk.thin
     free = pool.free if pool is not None and thick else None

@@ -8,15 +8,21 @@ from typing import TypeVar
 
 from extendctl.backends import Backend
 from extendctl.config import Config
-from extendctl.errors import ConfigError, ExtendctlError
+from extendctl.errors import ConfigError, ExtendctlError, Interrupted
 from extendctl.host import Host, Watcher
 from extendctl.journal import Journal, Listener
+from extendctl.model import Operation
+from extendctl.owner import EVERY, me
 from extendctl.policy import Asker
+from extendctl.records import Asked
 from extendctl.stack import Event
 from extendctl.store import Store
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+LISTEN = EVERY + 5.0
+"""Seconds to listen for an owner on another machine before it is taken over: one heartbeat."""
 
 WORKERS = 32  # sshd's MaxStartups begins to drop connections beyond that
 
@@ -36,6 +42,24 @@ class Means:
     backend: Callable[[str, Host], Backend]
     stop: threading.Event = field(default_factory=threading.Event)
     listener: Listener = silent
+    listen: float = LISTEN
+
+    def take_over(
+        self,
+        dead: Operation,
+        asked: Asked = Asked(),  # noqa: B008 - it is frozen
+    ) -> Operation:
+        """Own the operation of an owner who is taken for dead.
+
+        One on another machine is dead by the state's clock alone, which may have jumped: it is
+        listened to for `listen` seconds by this machine's own. Raises Busy when it was heard of, or
+        the operation is no longer as it was, and Interrupted.
+        """
+        here = me()
+        elsewhere = dead.owner.machine != here.machine
+        if elsewhere and self.listen and self.stop.wait(self.listen):
+            raise Interrupted("interrupted; nothing was taken over")
+        return self.store.take_over(dead, here, asked)
 
     def desk(self, volume: str) -> "Desk":
         """A place to work on one volume."""

@@ -248,10 +248,11 @@ def test_a_dry_run_foretells_what_the_run_does(name: str, size: str, tmp_path: P
     assert [(one.key, one.before, one.after) for one in report.layers] == [
         (one.key, one.before, one.after) for one in dry.layers
     ]
-    assert {one.outcome for one in dry.layers if one.kind != "raw"} == {LayerOutcome.PLANNED}
+    lines = [one for one in dry.layers if one.kind != "raw"]
+    assert {one.outcome for one in lines} == {LayerOutcome.PLANNED}
     assert (report.goal, report.size) == (dry.goal, dry.goal)
     assert [one.size for one in report.attachments] == [one.size for one in dry.attachments]
-    assert all(one.after == measured(stage.world.state, one) for one in dry.layers)
+    assert all(one.after == measured(stage.world.state, one) for one in lines)
 
 
 @pytest.mark.parametrize("change", [in_the_way, lambda state: state.down.update(web1="no route")])

@@ -151,7 +151,7 @@ def known(stage: Stage, *startups: str) -> None:
 def test_a_session_that_is_logged_out_is_missed(stage: Stage) -> None:
     known(stage, "automatic", "automatic")
     words = told(stage)
-    assert f"web1 does not see mpatha by a session to {IQN} at 10.10.2.10:3260" in words
+    assert f"web1 has no session to {IQN} at 10.10.2.10:3260, a path of mpatha" in words
 
 
 def test_a_disk_that_is_not_the_volume_is_found_in_its_map(stage: Stage) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from extendctl import phrasebook, questions
+from extendctl.block_readings import NodeRecord
 from extendctl.compute.site import OnHost
 from extendctl.errors import Refused
 from extendctl.size import Size
@@ -93,12 +94,17 @@ class MultipathLayer(OnHost):
             sessions = {(one.address, one.port) for one in mine if one.iqn == iqn}
             records = self.machine.ask(phrasebook.node_records(iqn))
             usual = {one.startup for one in records if (one.address, one.port) in sessions}
+            known = {(one.address, one.port) for one in facts.sessions if one.iqn == iqn}
             for record in records:
-                if (record.address, record.port) not in sessions and record.startup in usual:
-                    where = f"-m node -T {iqn} -p {record.address}:{record.port}"
-                    yield self.no(
-                        f"{self.host} does not see {self.map} by a session to {iqn} at "
-                        f"{record.address}:{record.port}, which is in its node database",
-                        f"log in again: iscsiadm {where} --login; if it is there, --rescan; "
-                        f"a portal that nobody wants: iscsiadm {where} -o delete",
-                    )
+                place = (record.address, record.port)
+                if place not in sessions and record.startup in usual:
+                    yield self._missed(iqn, record, logged_in=place in known)
+
+    def _missed(self, iqn: str, record: NodeRecord, *, logged_in: bool) -> Obstacle:
+        where = f"{iqn} at {record.address}:{record.port}"
+        node = f"iscsiadm -m node -T {iqn} -p {record.address}:{record.port}"
+        if logged_in:
+            message = f"{self.host} has a session to {where}, and no path of {self.map} by it"
+            return self.no(message, f"{node} --rescan")
+        message = f"{self.host} has no session to {where}, a path of {self.map}"
+        return self.no(message, f"{node} --login; for a portal that nobody wants: {node} -o delete")

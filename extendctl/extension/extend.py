@@ -72,6 +72,7 @@ def _extend(  # noqa: PLR0913 - what `extend` was told, and whether it is the fi
     if dry_run:
         return report.planned(plan)
     if plan.faults:
+        _still(means, volume)
         return report.refused(name, Refused(plan.faults), plan)
     if earlier is not None and _same(earlier, plan):
         return carry_out(desk, plan, take_up(means, earlier, plan))
@@ -102,6 +103,14 @@ def _resume(means: Means, name: str) -> VolumeReport:
     if earlier is None:
         return carry_out(desk, plan, open_new(means, plan, None))
     return carry_out(desk, plan, take_up(means, earlier, plan))
+
+
+def _still(means: Means, seen: Volume) -> None:
+    """Raise Busy when somebody has worked on it since: what was seen in between is torn."""
+    now = means.store.volume(seen.name)
+    if (now.size, now.open_operation) != (seen.size, seen.open_operation):
+        message = f"{seen.name} was being extended by another program while it was looked at"
+        raise Busy(message, hint="try again")
 
 
 def unfinished(means: Means, volume: Volume, *, mine: bool = False) -> Operation | None:

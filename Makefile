@@ -73,7 +73,7 @@ lint: venv ## ruff check, ruff format --check, mypy --strict
 	$(VENV)/bin/mypy --strict
 
 .PHONY: unit
-unit: venv ## the tests that need no machines, but for the long and slow ones, in under a minute
+unit: venv ## the tests that need no machines, but for the long and slow ones, in a minute and a half
 	$(PY) -m pytest -q $(ALONGSIDE) -m 'not lab and not live and not long and not slow'
 
 .PHONY: live

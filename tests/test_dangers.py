@@ -6,7 +6,8 @@ import pytest
 
 from extendctl.mounts import mounts
 from extendctl.size import GIB
-from tests.extending import Stage, begin, code, untouched
+from tests.extending import begin, code
+from tests.test_guest_groups import told
 from tests.world import build
 from tests.world.failover import failover
 from tests.world.site import ATTACHED, POINT, iscsi_xfs, shared
@@ -14,15 +15,6 @@ from tests.world.state import Content, Device, Mount, State
 
 pytestmark = pytest.mark.slow
 OVER = Device(dev="8:200", size=20 * GIB, content="web1/over")
-
-
-def told(stage: Stage, **options: object) -> str:
-    """All reasons of an extension that is refused and has touched nothing."""
-    report = stage.extend(**options)  # type: ignore[arg-type]
-    assert (code(report), report.exit_status) == ("obstacle", 3)
-    assert report.error is not None
-    assert untouched(stage)
-    return " ".join(fault.message for fault in report.error.faults)
 
 
 def cover(state: State, point: str, kind: str) -> None:

@@ -252,3 +252,14 @@ def test_a_mapping_that_lags_behind_lvm_s_metadata_takes_them_over(stage: Stage)
     assert ("lvchange", "--refresh", DATA) in stage.world.deeds("web1")
     assert not [argv for argv in stage.world.deeds("web1") if argv[0] == "lvextend"]
     assert stage.check().error is None
+
+
+def test_what_else_is_left_alone_is_told_beside_an_inactive_neighbour(stage: Stage) -> None:
+    with stage.change() as state:
+        volumes = group(state).volumes
+        volumes["second"] = volumes["data"].model_copy(
+            update={"uuid": "x" * 38, "size": 64 * MIB, "device": None}
+        )
+    notices = " ".join(stage.extend(no_filesystem=True).notices)
+    assert "left alone, as asked by --no-filesystem" in notices
+    assert "on it are 0-vg/data, 0-vg/second" in notices

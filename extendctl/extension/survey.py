@@ -127,7 +127,7 @@ def _ended(stack: Stack) -> Stack:
     for at, layer in enumerate(stack.layers):
         mark = attempt(layer.ends) if isinstance(layer, Ending) else None
         if isinstance(mark, Skipped):
-            return replace(stack, layers=stack.layers[:at], skipped=(mark,))
+            return replace(stack, layers=stack.layers[:at], skipped=(*stack.skipped, mark))
     return stack
 
 

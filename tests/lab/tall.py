@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tests.lab.lab import Lab
+from tests.lab.program import Program
 from tests.lab.recipe import IQN, MACHINES
 from tests.lab.volumes import LUKS_KEYS
 
@@ -167,10 +168,20 @@ def build(lab: Lab, stacks: tuple[Tall, ...] = TALL, size: str = "360M") -> None
     lab.run("web1", "\n".join([PRELUDE, *_stand(stacks, size)]), timeout=500)
 
 
-def keys() -> str:
-    """The mappings' key files, as the configuration has them."""
-    both = LUKS_KEYS | KEYS
-    return ", ".join(f"{mapping}: {file}" for mapping, file in both.items())
+def configure(ready: Program) -> Program:
+    """The same program with two backends more, and the key of every mapping."""
+    backend = "driver: iscsi, target: lio, host: silo, volume_group: vg1"
+    near = f"driver: file, host: web1, directory: {NEAR}"
+    lines = [
+        f"  {name}: {{{what}, capabilities: [in-use-extend]}}"
+        for name, what in (("second", backend), ("near", near))
+    ]
+    ready.edit("backends:\n", "\n".join(["backends:", *lines, ""]))
+    return ready.edit(f"{{{_keys(LUKS_KEYS)}}}", f"{{{_keys(LUKS_KEYS | KEYS)}}}")
+
+
+def _keys(files: dict[str, str]) -> str:
+    return ", ".join(f"{mapping}: {file}" for mapping, file in files.items())
 
 
 def _serve(stacks: tuple[Tall, ...], size: str) -> str:

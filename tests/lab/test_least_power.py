@@ -1,21 +1,33 @@
 """A user whom sudo allows the printed file and nothing else grows volumes of every kind."""
 
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.lab import least, program
+from tests.lab import least, program, tall, targets
 from tests.lab.lab import Lab
-from tests.lab.program import MIB, Sizes
+from tests.lab.program import MIB, Program, Ran, Sizes
+from tests.lab.recipe import WEB1
 
 NAMES = ("ext4vol", "xfsvol", "btrfsvol", "localvol", "filevol", "rawvol", "tallvol")
-GOAL = 1060 * MIB
+STACKS = tuple(
+    one for one in tall.TALL
+    if one.name in {"lukslv", "mbrvol", "swapvol", "loopgpt", "aliasvol", "offline"}
+)  # fmt: skip
+GOALS = {
+    **dict.fromkeys(NAMES, 1060 * MIB),
+    **dict.fromkeys((one.name for one in STACKS), 500 * MIB),
+    **dict.fromkeys(targets.NAMES, 300 * MIB),
+}
 KINDS = {
-    "lv", "lun", "path", "file", "loop", "ext4", "xfs", "btrfs",
-    "multipath", "partition", "luks", "pv", "guest-lv", "raw",
+    "lv", "lun", "path", "file", "loop", "ext4", "xfs", "btrfs", "multipath",
+    "partition", "luks", "pv", "guest-lv", "raw", "nvme", "swap",
 }  # fmt: skip
-pytestmark = pytest.mark.timeout(1800)
+KEY = tall.KEYS["cryptlv"]
+pytestmark = pytest.mark.timeout(2400)
 
 
 @dataclass(frozen=True)
@@ -27,11 +39,16 @@ class Job:
     done: dict[str, Any]
     sizes: dict[str, Sizes]
     checked: list[Any]
-    created: Any
+    created: tuple[Any, ...]
+    discovered: Any
+    refused: Any
+    secrets: Mapping[str, str]
+    places: Mapping[str, str]
+    idle: dict[str, list[str]]
     denied: dict[str, list[str]]
     tried: dict[str, int]
     denied_then: dict[str, int]
-    allowed: dict[str, int]
+    allowed: dict[str, list[str]]
     kernel_errors: dict[str, list[str]]
     tools: dict[str, list[str]]
 
@@ -40,24 +57,36 @@ class Job:
 def job(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Job:
     lab.reset()
     place = tmp_path_factory.mktemp("least")
-    bare = program.bare(lab, place / "before", user=least.USER)
-    before = bare.run("host", "check", status=3).json
-    limited = least.empower(lab, place)
-    program.side_by_side(lambda volume: program.take(limited, volume), program.named(*NAMES))
-    done = limited.run("volume", "extend", *NAMES, "--size", f"{GOAL // MIB}M").json
-    hosts = limited.run("host", "check").json
-    checked = limited.run("volume", "check", *NAMES).json
-    created = limited.run(
-        "volume", "create", "newvol", "--backend", "san", "--size", "64M",
-        "--initiator", "iqn.2026-11.com.example:web1",
-    ).json  # fmt: skip
+    keys = {one: f"canary-{one}-{secrets.token_hex(20)}" for one in ("right", "wrong")}
+    before = program.bare(lab, place / "before", user=least.USER)
+    barred = before.run("host", "check", status=3).json
+    limited = build(lab, program.bare(lab, place / "least", user=least.USER), keys["right"])
+    heard = extended(limited.policy("  rules: {'volume:extend_with_pause': allow}"))
+    created = (
+        limited.run(
+            "volume", "create", "newvol", "--backend", "san", "--size", "64M",
+            "--initiator", WEB1.initiator,
+        ),
+        limited.run("volume", "create", "newfile", "--backend", "files", "--size", "64M"),
+    )  # fmt: skip
+    checked = limited.run("volume", "check", *GOALS)
+    hosts = limited.run("host", "check")
+    discovered = limited.run("volume", "discover", "fast")
+    lab.put("web1", KEY, keys["wrong"])
+    refused = limited.run("volume", "extend", "lukslv", "--size", "600M", status=3)
+    heard += [*created, checked, hosts, discovered, refused]
     return Job(
-        before=before,
-        hosts={one["host"]: one for one in hosts},
-        done={one["volume"]: one for one in done},
+        before=barred,
+        hosts={one["host"]: one for one in hosts.json},
+        done={one["volume"]: one for ran in heard[:4] for one in ran.json},
         sizes=program.measure(lab, *(name for name in NAMES if name != "tallvol")),
-        checked=checked,
-        created=created,
+        checked=checked.json,
+        created=tuple(one.json for one in created),
+        discovered=discovered.json,
+        refused=refused.result,
+        secrets=keys,
+        places=places(lab, limited, heard),
+        idle={name: least.idle(lab, limited, name) for name in lab.names},
         denied={name: least.denied(lab, name) for name in lab.names},
         tried={name: attempts(lab, name) for name in lab.names},
         denied_then={name: len(least.denied(lab, name)) for name in lab.names},
@@ -65,6 +94,46 @@ def job(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Job:
         kernel_errors={name: lab.kernel_errors(name) for name in lab.names},
         tools={name: least.tools(limited, name) for name in lab.names},
     )
+
+
+def build(lab: Lab, limited: Program, key: str) -> Program:
+    """Everything that the user will extend, in the program's state; `key` opens a mapping."""
+    tall.configure(limited).edit("backends:\n", targets.BACKENDS)
+    least.empower(lab, limited)
+    lab.put("web1", KEY, key)
+    lab.run("web1", f"chmod 0400 {KEY}")
+    tall.build(lab, STACKS)
+    targets.build(lab, limited)
+    targets.take(limited)
+    program.side_by_side(lambda volume: program.take(limited, volume), program.named(*NAMES))
+    for one in STACKS:
+        words = ("--backend", one.backend, "--source", one.name)
+        limited.run("volume", "import", one.name, *words)
+        limited.run("volume", "attach", one.name, "web1")
+    return limited
+
+
+def extended(limited: Program) -> list[Ran]:
+    """What came of each call; a call has a size and options of its own."""
+    stacks = [one.name for one in STACKS if one.name != "offline"]
+    calls = [
+        limited.start("volume", "extend", *NAMES, "--size", "1060M"),
+        limited.start("volume", "extend", *targets.NAMES, "--size", "300M"),
+        limited.start("volume", "extend", *stacks, "--size", "500M"),
+        limited.start("volume", "extend", "offline", "--size", "500M", "--offline"),
+    ]
+    return [program.wait(one) for one in calls]
+
+
+def places(lab: Lab, limited: Program, heard: list[Ran]) -> dict[str, str]:
+    """Everywhere that the key of a mapping may have been left, by name."""
+    files = [one for one in limited.config.parent.rglob("*") if one.is_file()]
+    found = {str(one): one.read_bytes().decode(errors="replace") for one in files}
+    found |= {f"answer {at}": f"{one.stdout}{one.stderr}" for at, one in enumerate(heard)}
+    for name in lab.names:
+        found[f"sudo's log on {name}"] = least.log(lab, name)
+        found[f"the journal of {name}"] = lab.run(name, "journalctl -q -a -o cat").stdout
+    return found
 
 
 ATTEMPTS = (
@@ -97,7 +166,7 @@ def test_without_the_file_the_user_can_do_nothing(job: Job) -> None:
     assert {one["sudo"] for one in job.before} == {"refused"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", GOALS)
 def test_a_volume_grows_through_all_its_layers(job: Job, name: str) -> None:
     done = job.done[name]
     assert (done["outcome"], done["error"]) == ("done", None)
@@ -105,7 +174,7 @@ def test_a_volume_grows_through_all_its_layers(job: Job, name: str) -> None:
     assert program.left(done) == (["web1 raw", "web2 raw"] if name == "rawvol" else [])
     if name in job.sizes:
         assert program.layers(done) == job.sizes[name]
-        assert set(job.sizes[name].values()) == {GOAL}
+        assert set(job.sizes[name].values()) == {GOALS[name]}
 
 
 def test_every_kind_of_layer_was_there(job: Job) -> None:
@@ -113,25 +182,47 @@ def test_every_kind_of_layer_was_there(job: Job) -> None:
 
 
 def test_a_check_finds_nothing(job: Job) -> None:
-    assert [one["error"] for one in job.checked] == [None] * len(NAMES)
+    assert [one["error"] for one in job.checked] == [None] * len(GOALS)
 
 
-def test_a_volume_is_made_and_served(job: Job) -> None:
-    assert job.created["size"] == 64 * MIB
+def test_volumes_are_made_served_and_discovered(job: Job) -> None:
+    assert [one["size"] for one in job.created] == [64 * MIB] * 2
+    assert "freevol" in str(job.discovered)
 
 
 def test_a_look_at_the_hosts_finds_what_was_allowed(job: Job) -> None:
-    """web1 and web2 serve nothing, so that they need not be able to."""
+    """web1 and web2 export nothing, and web2 has no files, so that they need not be able to."""
     barred = {
         name: {kind for kind, faults in one["cannot"].items() if "sudo" in faults[0]["message"]}
         for name, one in job.hosts.items()
     }
-    assert barred == {"silo": set(), "web1": {"file", "lun"}, "web2": {"file", "lun"}}
+    assert barred == {"silo": set(), "web1": {"lun"}, "web2": {"file", "lun"}}
 
 
 def test_the_program_never_asked_for_more(job: Job) -> None:
     assert job.denied == {"silo": [], "web1": [], "web2": []}
     assert all(job.allowed.values())
+
+
+def test_every_rule_of_the_file_is_needed(job: Job) -> None:
+    """web2 has one volume: what is not needed there is on web1."""
+    assert job.idle == {**IDLE, "web2": job.idle["web2"]}
+
+
+def test_the_key_of_a_mapping_is_found_nowhere(job: Job) -> None:
+    assert "does not open" in str(job.refused["error"])
+    assert any("cryptsetup" in one and KEY in one for one in job.allowed["web1"])
+    found = [
+        f"the {which} key in {where}"
+        for which, key in job.secrets.items()
+        for where, text in job.places.items()
+        if key in text
+    ]
+    assert found == []
+
+
+IDLE: dict[str, list[str]] = {"silo": [], "web1": []}
+"""The rules that nothing here came under, with the reason."""
 
 
 def test_the_user_cannot_do_more(job: Job) -> None:

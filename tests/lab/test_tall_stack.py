@@ -4,7 +4,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from extendctl.model import GrowOptions, VolumeReport
 from tests.lab import program, tall
 from tests.lab.lab import Lab
 from tests.lab.program import MIB, Program
-from tests.lab.tall import TALL, Tall
+from tests.lab.tall import TALL
 from tests.lab.writer import Writer, Written
 
 pytestmark = pytest.mark.timeout(1800)  # all the work is done for the first test
@@ -58,33 +57,12 @@ def known(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Program:
     """The program that knows every stack; they are built in a fresh lab."""
     lab.reset()
     tall.build(lab)
-    return take(lab, tmp_path_factory.mktemp("tall"))
-
-
-def take(lab: Lab, place: Path, stacks: tuple[Tall, ...] = TALL) -> Program:
-    """The program over the second volume group, with these stacks in its state."""
-    ready = configured(lab, place)
+    ready = tall.configure(program.bare(lab, tmp_path_factory.mktemp("tall")))
     with means(ready) as opened:
-        for one in stacks:
+        for one in TALL:
             inventory.take(opened, one.name, one.backend, one.name)
             inventory.attach(opened, one.name, Place("web1"))
     return ready
-
-
-def configured(lab: Lab, place: Path) -> Program:
-    """The program with two backends more, and the key of every mapping."""
-    ready = program.bare(lab, place)
-    backend = "driver: iscsi, target: lio, host: silo, volume_group: vg1"
-    near = f"driver: file, host: web1, directory: {tall.NEAR}"
-    lines = [
-        f"  {name}: {{{what}, capabilities: [in-use-extend]}}"
-        for name, what in (("second", backend), ("near", near))
-    ]
-    ready.edit("backends:\n", "\n".join(["backends:", *lines, ""]))
-    text = ready.config.read_text()
-    start = text.index("luks_keys: {")
-    old = text[start : text.index("}", start) + 1]
-    return ready.edit(old, f"luks_keys: {{{tall.keys()}}}")
 
 
 @contextmanager

@@ -5,79 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.lab import program
+from tests.lab import program, targets
 from tests.lab.lab import Lab
 from tests.lab.program import MIB
-from tests.lab.recipe import IQN, WEB1
+from tests.lab.targets import DEVICES, FILE, NAMES, NVME, TGT
 from tests.lab.writer import Writer, Written
 
 pytestmark = pytest.mark.timeout(1800)
 
-PORTAL = "10.10.1.1"
-TGT, FILE_ON_LV, FILE, NVME = "tgtvol", "fiovol", "nasvol", "nvmvol"
-NAMES = (TGT, FILE_ON_LV, FILE, NVME)
-OLD, NEW = 128 * MIB, 300 * MIB
-NAS_IQN = f"iqn.2003-01.org.linux-iscsi.extendctl:{FILE}"
-DEVICES = {
-    TGT: f"/dev/disk/by-path/ip-{PORTAL}:3261-iscsi-{IQN}:{TGT}-lun-1",
-    FILE_ON_LV: f"/dev/disk/by-path/ip-{PORTAL}:3260-iscsi-{IQN}:{FILE_ON_LV}-lun-0",
-    FILE: f"/dev/disk/by-path/ip-{PORTAL}:3260-iscsi-{NAS_IQN}-lun-0",
-    NVME: "/dev/nvme0n1",
-}
-BACKENDS = """backends:
-  old: {driver: iscsi, target: tgt, host: silo, volume_group: vg0, capabilities: [in-use-extend]}
-  nvm: {driver: iscsi, target: nvmet, host: silo, volume_group: vg0, capabilities: [in-use-extend]}
-  nas: {driver: iscsi, target: lio, host: silo, directory: /srv/lio, capabilities: [in-use-extend]}
-"""
-BACKEND_OF = {TGT: "old", FILE_ON_LV: "san", NVME: "nvm"}
-
-# tgtd listens beside LIO, on a port of its own.
-SERVE = f"""set -eux
-for name in {TGT} {FILE_ON_LV} {NVME}; do lvcreate -q -y -Wn -L 128M -n $name vg0; done
-tgtd --iscsi portal={PORTAL}:3261
-for _ in $(seq 50); do tgtadm --lld iscsi --mode target --op show && break; sleep 0.2; done
-tgt() {{ tgtadm --lld iscsi "$@"; }}
-tgt --op new --mode target --tid 1 -T {IQN}:{TGT}
-tgt --op new --mode logicalunit --tid 1 --lun 1 -b /dev/vg0/{TGT}
-tgt --op bind --mode target --tid 1 -I ALL
-modprobe nvmet-tcp
-cd /sys/kernel/config/nvmet
-mkdir subsystems/{IQN}:{NVME} subsystems/{IQN}:{NVME}/namespaces/1 ports/1
-cd subsystems/{IQN}:{NVME}; echo 1 > attr_allow_any_host
-echo /dev/vg0/{NVME} > namespaces/1/device_path; echo 1 > namespaces/1/enable
-cd ../../ports/1; echo tcp > addr_trtype; echo ipv4 > addr_adrfam
-echo {PORTAL} > addr_traddr; echo 4420 > addr_trsvcid
-ln -s ../../subsystems/{IQN}:{NVME} subsystems/
-targetcli <<'END'
-set global auto_add_default_portal=false auto_save_on_exit=false
-/backstores/fileio create name={FILE_ON_LV} file_or_dev=/dev/vg0/{FILE_ON_LV} write_back=false
-/iscsi create {IQN}:{FILE_ON_LV}
-/iscsi/{IQN}:{FILE_ON_LV}/tpg1/luns create /backstores/fileio/{FILE_ON_LV}
-/iscsi/{IQN}:{FILE_ON_LV}/tpg1/acls create {WEB1.initiator}
-/iscsi/{IQN}:{FILE_ON_LV}/tpg1/portals create {PORTAL} 3260
-saveconfig
-exit
-END
-"""
-LOG_IN = "\n".join([
-    "set -eux; modprobe nvme-tcp",
-    f"nvme connect -t tcp -a {PORTAL} -s 4420 -n {IQN}:{NVME}",
-    *(
-        f"iscsiadm -m node -o new -T {iqn} -p {portal}; "
-        f"iscsiadm -m node -T {iqn} -p {portal} --login"
-        for iqn, portal in (
-            (f"{IQN}:{TGT}", f"{PORTAL}:3261"),
-            (f"{IQN}:{FILE_ON_LV}", PORTAL),
-            (NAS_IQN, PORTAL),
-        )
-    ),
-    *(
-        f"until [ -b {device} ]; do sleep 0.2; done; mkfs.ext4 -q -F -E nodiscard {device}; "
-        f"mkdir -p /srv/{name}; mount {device} /srv/{name}"
-        for name, device in DEVICES.items()
-    ),
-])  # fmt: skip
-
+NEW = 300 * MIB
 BLOCKS = (
     "dumpe2fs -h {} 2>/dev/null | "
     "awk '/^Block count/ {{n=$3}} /^Block size/ {{b=$3}} END {{printf \"%.0f\", n*b}}'"
@@ -102,15 +38,10 @@ class Job:
 @pytest.fixture(scope="module")
 def job(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Job:
     lab.reset()
-    ops = program.bare(lab, tmp_path_factory.mktemp("targets")).edit("backends:\n", BACKENDS)
-    lab.run("silo", SERVE, timeout=600)
-    create = ("volume", "create", FILE, "--backend", "nas", "--size", "128M")
-    ops.run(*create, "--initiator", WEB1.initiator)
-    lab.run("web1", LOG_IN, timeout=600)
-    for name, backend in BACKEND_OF.items():
-        ops.run("volume", "import", name, "--backend", backend, "--source", name)
-    for name in NAMES:
-        ops.run("volume", "attach", name, "web1")
+    ops = program.bare(lab, tmp_path_factory.mktemp("targets"))
+    ops.edit("backends:\n", targets.BACKENDS)
+    targets.build(lab, ops)
+    targets.take(ops)
     extend = ("volume", "extend", *NAMES, "--size", "300M")
     denied = ops.run("volume", "extend", TGT, "--size", "300M", status=3).result
     free = ops.policy("  rules: {'volume:extend_with_pause': allow}")

@@ -88,8 +88,6 @@ def doubts(config: Config) -> list[str]:
             path = getattr(host, key)
             if host.transport == "ssh" and path is not None and (why := _unseen(path)):
                 found.append(f"hosts.{host.name}: {key} {path} {why}")
-    if config.policy.autoextend:
-        found.append("policy.autoextend: nothing in this release grows volumes by these rules")
     return found
 
 

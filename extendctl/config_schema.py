@@ -176,7 +176,7 @@ class ProjectSection(Section):
 
 
 class AutoextendSection(Section):
-    """Volumes that are to grow by themselves; no command acts on it yet."""
+    """Volumes that `extendctl autoextend` lets grow."""
 
     match: Text = Field(description="Pattern for the names of volumes, as in a shell: web-*.")
     above: Percent = Field(description="Filesystems fuller than this grow.")
@@ -201,7 +201,7 @@ class PolicySection(Section):
     )
     autoextend: Annotated[list[AutoextendSection], BeforeValidator(_list)] = Field(
         default_factory=list,
-        description="What is to grow by itself; the first match holds. Nothing acts on it yet.",
+        description="What `extendctl autoextend` lets grow; the first match holds.",
     )
 
 

@@ -167,6 +167,12 @@ def filesystem_space(path: str) -> Question[tuple[Size, int, int]]:
     )
 
 
+def fullness(point: str) -> Question[tuple[Size, Size]]:
+    """Of a mounted filesystem: the bytes in use, and those that are left to ordinary users."""
+    words = ("stat", "--file-system", "--format", "%S\n%b\n%f\n%a")
+    return Question((*words, told.path(point, "a mount point")), readings.fullness, root=True)
+
+
 # Deeds, all of them as root ------------------------------------------------------------------
 
 

@@ -290,6 +290,20 @@ def filesystem_space(result: Result) -> tuple[Size, int, int]:
     return size, blocks, figures.number(free, "free blocks", most=most)
 
 
+def fullness(result: Result) -> tuple[Size, Size]:
+    r"""`stat --file-system --format '%S\n%b\n%f\n%a'`: bytes in use, and left to ordinary users.
+
+    Root's own reserve is in neither, as df(1) counts: what they have is what a writer may use.
+    """
+    block, *counts = result.stdout.split()
+    size = figures.number(block, "a block's size", 1)
+    most = LARGEST // size
+    total, free, left = (figures.number(one, "blocks", most=most) for one in counts)
+    if not left <= free <= total:
+        raise ValueError(f"of {total} blocks {free} are free, {left} of them to all")
+    return (total - free) * size, left * size
+
+
 def page_size(result: Result) -> Size:
     """`getconf PAGESIZE`, in bytes."""
     return figures.number(result.stdout.strip(), "the size of a page", 512)

@@ -80,6 +80,8 @@ def sudoers(config: Config, host: HostConfig, user: str, layers: Sequence[str] =
     if wanted:
         rules += _rules("what stands on a device", iter([phrasebook.signature(any_.DEVICE)]))
     rules += [rule for one in wanted for rule in _rules(one, COMPUTE[one](host))]
+    if wanted and config.policy.autoextend:
+        rules += _rules("autoextend", iter([phrasebook.fullness(any_.POINT)]))
     first = {rule.pattern: rule for rule in reversed(rules)}
     return Sudoers(host.name, user, tuple(rule for rule in rules if first[rule.pattern] is rule))
 

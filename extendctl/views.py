@@ -94,6 +94,18 @@ def extended(reports: Sequence[VolumeReport], *, dry_run: bool = False) -> Page:
     return page
 
 
+def autoextended(reports: Sequence[VolumeReport], *, dry_run: bool = False) -> Page:
+    """What became of volumes that have a rule: those that were full as after an extension."""
+    page: list[Line | Table] = [] if reports else [Line("no volume has a rule in autoextend")]
+    for report in reports:
+        if report.outcome is Outcome.UNCHANGED and report.error is None:
+            why = "; ".join(report.notices)
+            page.append(Line(f"{report.volume}: {human(report.size)}, left as it is: {why}"))
+        else:
+            page += extended([report], dry_run=dry_run)
+    return page
+
+
 def _notices(report: VolumeReport) -> Iterator[Line]:
     return (Line(f"note: {notice}", Tone.WARN, indent=2) for notice in report.notices)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from extendctl import phrasebook
-from extendctl.config import BackendConfig, Config, HostConfig
+from extendctl.config import AutoextendRule, BackendConfig, Config, HostConfig, PolicyConfig
 from extendctl.host import PATH, Deed, Question, limited
 
 Phrase = Question[Any] | Deed
@@ -44,6 +44,7 @@ SAID: dict[str, Sequence[Words]] = {
     "file_blocks": ((f"{DIRECTORY}/vol1",), (f"{DIRECTORY}/.My=vol,1.img",)),
     "directory": ((DIRECTORY,),),
     "filesystem_space": ((DIRECTORY,), ("/var/lib",), ("/",)),
+    "fullness": _POINTS,
     "extend_lv": (("vg0", "vol1", 4 << 20), ("vg-1", "my-vol", 1 << 62), ("guest", ".data", 1)),
     "refresh_lv": (("vg0", "vol1"), ("vg-1", "my-vol"), ("guest", ".data")),
     "create_lv": (("vg0", "vol1", 4 << 20, None), ("vg-1", "my-vol", 1, "pool")),
@@ -156,4 +157,5 @@ def site(user: str) -> Config:
         BackendConfig("old", **place, target="tgt", volume_group="vg-1"),
         BackendConfig("new", **place, target="nvmet", volume_group="vg-1"),
     )
-    return Config("sqlite://", {"box": host}, {one.name: one for one in backends})
+    policy = PolicyConfig(autoextend=(AutoextendRule("*", 80.0, "+20%"),))
+    return Config("sqlite://", {"box": host}, {one.name: one for one in backends}, policy)

@@ -133,6 +133,7 @@ GOOD: dict[tuple[str, ...], Sequence[str]] = {
     ("volume", "remove"): ("vol1",),
     ("operation", "list"): (),
     ("policy", "check"): ("vol1", "--size", "2G"),
+    ("autoextend",): (),
     ("state", "backup"): ("copy",),
     ("state", "check"): (),
     ("state", "upgrade"): (),
@@ -176,6 +177,7 @@ BAD: dict[tuple[str, ...], tuple[Sequence[str], int, str]] = {
     ("operation", "show"): (("99",), 3, "not-found"),
     ("operation", "abandon"): (("99",), 3, "not-found"),
     ("policy", "check"): (("nothing", "--size", "2G"), 3, "not-found"),
+    ("autoextend",): (("too many",), 2, "usage"),
     ("state", "backup"): (("/dev/null/copy",), 2, "config"),
     ("state", "restore"): (("nothing",), 2, "config"),
     ("state", "check"): (("--config", "/nowhere.yaml"), 2, "config"),
@@ -473,16 +475,12 @@ def test_an_empty_list_says_which_state_is_empty(call: Call) -> None:
 
 def test_config_check_doubts_what_is_not_there(call: Call, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(
-        "hosts:\n  a: {address: x, identity_file: /nowhere/key}\n"
-        "policy:\n  autoextend: [{match: '*', above: 80%, grow: +20%}]\n"
-    )
+    file.write_text("hosts:\n  a: {address: x, identity_file: /nowhere/key}\n")
     file.chmod(0o600)
     done = call("--config", str(file), "config", "check", "-o", "json")
     assert (done.status, done.data["ok"]) == (0, True)
     assert done.data["warnings"] == [
         "hosts.a: identity_file /nowhere/key is not there",
-        "policy.autoextend: nothing in this release grows volumes by these rules",
     ]
     assert done.err.splitlines() == [f"warning: {one}" for one in done.data["warnings"]]
 

@@ -34,6 +34,8 @@ _BACKEND = Group(
     },
 )
 
+_AUTOEXTEND = Entry("extendctl.cli.growth:autoextend", "Extend what passed its threshold.")
+
 _VOLUME = Group(
     "volume",
     help="Take volumes in, attach them, and extend them.",
@@ -92,6 +94,7 @@ main = top(
         "volume": _VOLUME,
         "operation": _OPERATION,
         "policy": _POLICY,
+        "autoextend": _AUTOEXTEND,
         "state": _STATE,
         "completion": _COMPLETION,
     },

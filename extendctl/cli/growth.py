@@ -150,6 +150,42 @@ def check(session: Session, names: tuple[str, ...]) -> Answer:
     return Answer(data, lambda: views.checked(reports), views.findings(reports), _worst(reports))
 
 
+@command(
+    "autoextend",
+    statuses=(0, 1, 2, 3, 4, 5),
+    example="extendctl autoextend --dry-run\n"
+    "*/10 * * * * extendctl autoextend -q -o json >> /var/log/autoextend.json  # in a crontab",
+)
+@click.option("--dry-run", is_flag=True, help="Measure, foretell every layer, change nothing.")
+@click.pass_obj
+def autoextend(session: Session, *, dry_run: bool) -> Answer:
+    """Extend each volume whose filesystem is fuller than its rule in the configuration allows.
+
+    The rules are those of `policy.autoextend`; the rest of the policy holds as for everybody.
+    For cron or a timer: what is not full is left as it is, and two at once want the same.
+    """
+
+    def work(means: "Means", name: str) -> VolumeReport:
+        from extendctl.extension.autoextend import autoextend as grow
+
+        with session.console.watching(name):
+            return grow(means, name, dry_run=dry_run)
+
+    def every(means: "Means") -> list[str]:
+        from extendctl.extension.autoextend import matching
+
+        return matching(means)
+
+    reports = _each(session, (), work, every=every)
+    from extendctl import views
+
+    data = [one.as_dict() for one in reports]
+    page = views.autoextended
+    return Answer(
+        data, lambda: page(reports, dry_run=dry_run), views.complaints(reports), _worst(reports)
+    )
+
+
 def _named(names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         raise Usage("Missing argument 'NAME...'.", hint="extendctl volume extend --help")

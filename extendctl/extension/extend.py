@@ -41,12 +41,12 @@ def extend(  # noqa: PLR0913 - what `volume extend` can be told
         except Busy as busy:
             again = True
             if time.monotonic() >= until:
-                return _untouched(means, name, busy)
+                return untouched(means, name, busy)
             time.sleep(min(_RETRY, max(0.0, until - time.monotonic())))
         except Interrupted:
             raise
         except ExtendctlError as error:
-            return _untouched(means, name, error)
+            return untouched(means, name, error)
 
 
 def resume(means: Means, name: str) -> VolumeReport:
@@ -56,7 +56,7 @@ def resume(means: Means, name: str) -> VolumeReport:
     except Interrupted:
         raise
     except ExtendctlError as error:
-        return _untouched(means, name, error)
+        return untouched(means, name, error)
 
 
 def _extend(  # noqa: PLR0913 - what `extend` was told, and whether it is the first try
@@ -173,7 +173,7 @@ def _seen(branch: Branch) -> Seen | None:
     )
 
 
-def _untouched(means: Means, name: str, error: ExtendctlError) -> VolumeReport:
+def untouched(means: Means, name: str, error: ExtendctlError) -> VolumeReport:
     """A refusal, with what the state says of the volume when it is there."""
     found = report.refused(name, error)
     try:

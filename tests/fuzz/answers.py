@@ -37,6 +37,7 @@ QUESTIONS: Mapping[str, Callable[[], Question[Any]]] = {
     "file_size": lambda: phrasebook.file_size("/srv/vol1"),
     "directory": lambda: phrasebook.directory("/srv"),
     "filesystem_space": lambda: phrasebook.filesystem_space("/srv"),
+    "fullness": lambda: phrasebook.fullness("/srv/vol1"),
 }
 """By the phrase's name; the words in them stand for any."""
 

@@ -23,13 +23,35 @@ def stat(call: Call) -> Answer:
         case ("--format", "%b", path) if path in call.machine.files:
             written = f"{call.name}{path}" in call.state.contents
             return Answer(0, said("8" if written else "0"))
-        case ("--file-system", "--format", "%S\n%b\n%a", path):
-            if path not in call.machine.directories and path not in call.machine.files:
-                words = f"stat: cannot read file system information for '{path}': "
-                return Answer(1, "", said(words + "No such file or directory"))
-            space = beneath(call.machine, path)
-            return Answer(0, said(str(space.block), str(space.blocks), str(space.free)))
+        case ("--file-system", "--format", form, path):
+            found = _space(call, form, path)
+            words = f"stat: cannot read file system information for '{path}': "
+            missing = Answer(1, "", said(words + "No such file or directory"))
+            return missing if found is None else Answer(0, said(*map(str, found)))
     raise call.unknown()
+
+
+def _space(call: Call, form: str, path: str) -> tuple[int, ...] | None:
+    """What was asked for of the filesystem under a path; None where there is nothing."""
+    if form == "%S\n%b\n%f\n%a":
+        return _mounted(call, path)
+    if form != "%S\n%b\n%a":
+        raise call.unknown()
+    if path not in call.machine.directories and path not in call.machine.files:
+        return None
+    space = beneath(call.machine, path)
+    return space.block, space.blocks, space.free
+
+
+def _mounted(call: Call, path: str) -> tuple[int, ...] | None:
+    """Of a mounted filesystem, of whose free blocks root keeps a twentieth for itself."""
+    mount = next((one for one in reversed(call.machine.mounts) if one.point == path), None)
+    content = None if mount is None else call.state.content(call.name, mount.device)
+    if content is None:
+        return None
+    free = content.blocks - content.used // content.block_size
+    left = max(0, free - content.blocks // 20)
+    return content.block_size, content.blocks, free, left
 
 
 def beneath(machine: Machine, path: str) -> Space:

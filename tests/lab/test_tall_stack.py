@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(1800)  # all the work is done for the first tes
 BEFORE, GOAL = 360 * MIB, 500 * MIB
 BY_NAME = {one.name: one for one in TALL}
 WRITTEN = tuple(one.name for one in TALL if one.mountpoint)
-REST = 1.0  # seconds between two files: a dozen writers share one emulated processor
+REST = 6.0  # seconds between two files: a dozen writers share one emulated processor
 PLAIN = tuple(one.name for one in TALL if one.name != "offline")
 SECTOR = 512
 GPT_END = 33 * SECTOR  # the backup of the table

@@ -32,7 +32,7 @@ def ruled(machine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         place.clean()
 
 
-def df(mount: Path) -> float:
+def percent(mount: Path) -> float:
     """How full it is in percent, as df(1) counts, not rounded up."""
     seen = os.statvfs(mount)
     used = seen.f_blocks - seen.f_bfree
@@ -47,13 +47,13 @@ def test_a_filesystem_that_fills_up_grows_until_its_max(ruled: Place) -> None:
     with (volume.mount / "data").open("wb") as file:
         file.write(os.urandom(220 * MIB))
         os.fsync(file.fileno())
-    assert 60 < df(volume.mount) < 95
+    assert 60 < percent(volume.mount) < 95
     (planned,) = ruled.start("autoextend", "--dry-run")
     assert (planned["outcome"], volume.file_size) == ("planned", 320 * MIB)
     (done,) = ruled.start("autoextend")
     assert (done["outcome"], done["size"], volume.file_size) == ("done", 384 * MIB, 384 * MIB)
     (again,) = ruled.start("autoextend")
-    if df(volume.mount) > 60:  # xfs needs some of what it gained for itself
+    if percent(volume.mount) > 60:  # xfs needs some of what it gained for itself
         assert (again["outcome"], volume.file_size) == ("done", 400 * MIB)
     (last,) = ruled.start("autoextend")
     assert last["outcome"] == "unchanged"

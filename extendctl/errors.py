@@ -133,14 +133,14 @@ class Damaged(ConfigError):
 
 
 class Refused(ExtendctlError):
-    """The answer is no, for all of these reasons; nothing was changed."""
+    """The answer is no, for all of these reasons, in the order of checking; nothing was changed."""
 
     code = "obstacle"
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         fault = first(faults)
         super().__init__(fault.message, hint=fault.hint, host=fault.host, code=fault.code)
-        self.faults = tuple(faults)
+        self.faults = tuple(sorted(faults, key=lambda one: _ORDER[one.code]))
 
 
 def not_found(message: str, hint: str = "") -> Refused:

@@ -61,6 +61,7 @@ def test_of_several_reasons_the_one_checked_first_names_the_result() -> None:
         reasons = [Fault(other, other) for other in reversed(codes[place:])]
         assert first(reasons).code == code
         assert Refused(reasons).fault.code == code
+        assert [fault.code for fault in Refused(reasons).faults] == codes[place:]
 
 
 @pytest.mark.parametrize(
@@ -97,8 +98,8 @@ def test_an_error_as_data_has_its_code_its_words_and_all_reasons() -> None:
         "message": "full",
         "hint": "",
         "reasons": [
-            {"code": "obstacle", "message": "sdb is offline", "hint": "log in", "host": "web1"},
             {"code": "no-space", "message": "full", "hint": "", "host": None},
+            {"code": "obstacle", "message": "sdb is offline", "hint": "log in", "host": "web1"},
         ],
     }
 

@@ -79,7 +79,7 @@ def _percent(text: str, sign: str, number: Decimal) -> SizeRequest:
 def _multiplier(text: str, digits: str, unit: str) -> int:
     letters = unit.upper()
     if len(letters) == 2 and letters[1] == "B" and letters[0] in _UNITS:
-        raise Usage(_ambiguous(text, digits, letters[0]), hint=f"write {digits}{letters[0]}iB")
+        raise Usage(_ambiguous(text, digits, letters[0]), hint=f"write {text[:-2]}{letters[0]}iB")
     stem = letters.removesuffix("IB") if len(letters) == 3 else letters
     stem = stem.removesuffix("I") if len(stem) == 2 else stem
     if stem not in _UNITS:

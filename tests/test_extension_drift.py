@@ -154,6 +154,8 @@ def test_what_was_grown_by_hand_is_named_and_adopted(tmp_path: Path) -> None:
     assert checked.exit_status == 5
     assert f"{15 * GIB} bytes" in told(checked)
     assert f"{10 * GIB} bytes" in told(checked)
+    assert checked.error is not None
+    assert all("resume" not in fault.hint for fault in checked.error.faults)  # it is `unchanged`
     assert stage.world.deeds() == []
     report = stage.extend("12G")
     assert (report.outcome, report.size) == (Outcome.DONE, 15 * GIB)

@@ -71,7 +71,7 @@ def _findings(plan: Plan) -> list[Fault]:
     if measured is not None and measured > plan.volume.size:
         message = f"{plan.volume.name} measures {human(measured)} ({measured} bytes) on its backend"
         message += f", the state has {human(plan.volume.size)} ({plan.volume.size} bytes)"
-        hint = f"extend or resume {plan.volume.name}: a larger size is adopted"
+        hint = f"{_remedy(plan)}: a larger size is adopted"
         found.append(Fault("not-verified", message, hint))
     remedy = _remedy(plan)
     found += [_lag(line, remedy) for line in plan.lines() if line.outcome is LayerOutcome.PLANNED]

@@ -19,6 +19,7 @@ from extendctl.page import Line, Tone
 def main() -> None:
     """Run the program."""
     gc.disable()  # until what is heavy has been imported; see cli.session
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -77,6 +78,16 @@ def _unforeseen(error: Exception, session: Session) -> Answer:
         return failed(interrupted())
     bug = Bug(error)
     return Answer({"error": bug.as_dict()}, list, [*complaint(bug), *bug.trace(session)], 1)
+
+
+def _open_closed() -> None:
+    """Open what the caller has closed: no file of the program's own may be taken for stdout."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - for the whole run
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _forget_pipe() -> None:

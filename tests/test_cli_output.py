@@ -182,6 +182,22 @@ def test_an_answer_that_cannot_be_written_is_told(environment: dict[str, str]) -
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_bug(closed: str, environment: dict[str, str]) -> None:
+    """Who closes a stream wants to hear nothing there; the exit status is still told."""
+    for words, status in (("config schema", 0), ("no such command", 2)):
+        line = f'exec "$0" -m extendctl {words} {closed}'
+        done = subprocess.run(
+            ["/bin/sh", "-c", line, sys.executable],
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == status
+        assert b"Traceback" not in done.stderr
+        assert b"bug" not in done.stderr
+
+
 class Closed(io.StringIO):
     """A pipe whose reader has gone."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from extendctl import questions, sudo_listing
 from extendctl.errors import Fault
-from extendctl.host import Deed, Host
+from extendctl.host import Deed, Host, timed
 
 _CAP_SYS_RESOURCE = 1 << 24  # linux/capability.h
 
@@ -47,9 +47,7 @@ def _rights(machine: Host, deed: Deed) -> list[Fault]:
     if "sudo" not in machine.ask(questions.facts()).tools:
         message = f"sudo is missing on {machine.name}"
         return [Fault("obstacle", message, "install it, or log in as root", machine.name)]
-    words: Sequence[str] = machine.dressed(
-        deed.argv, root=True, seconds=deed.seconds
-    )[2:]  # fmt: skip
+    words = timed(deed.argv, max(machine.config.command_timeout, deed.seconds))
     if machine.ask(questions.permitted(words)) == 0:
         return _asked(machine, deed, words)
     user = machine.config.user or "this user"

@@ -21,9 +21,22 @@ CHANNELS = 4  # sshd's MaxSessions is 10 and not ours alone
 GRACE = 10.0  # seconds beyond the remote `timeout` before the line itself is given up
 
 
+SUDO = ("sudo", "-n")
+CLEAN = ("env", "LC_ALL=C", PATH)
+"""A clean environment for what comes after it; sshd may drop variables, hence `env`."""
+
+
+def timed(argv: Sequence[str], seconds: float) -> tuple[str, ...]:
+    """Argv behind a time limit, as sudo is asked for it.
+
+    Never behind `env`: sudoers cannot tell `env "A=B tool" x`, which runs x, from `env A=B tool x`.
+    """
+    return ("timeout", "-k", "5", f"{seconds:.15g}", *argv)
+
+
 def limited(argv: Sequence[str], seconds: float) -> tuple[str, ...]:
-    """Argv behind a clean environment (sshd may drop variables, hence `env`) and a time limit."""
-    return ("env", "LC_ALL=C", PATH, "timeout", "-k", "5", f"{seconds:.15g}", *argv)
+    """Argv behind a clean environment and a time limit."""
+    return (*CLEAN, *timed(argv, seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +205,8 @@ class Host:
 
     def dressed(self, argv: Sequence[str], *, root: bool, seconds: float = 0.0) -> tuple[str, ...]:
         """Argv as it travels: sudo first, as an unprivileged `timeout` could not end root's."""
-        words = limited(argv, max(self.config.command_timeout, seconds))
-        return ("sudo", "-n", *words) if root and self.uses_sudo else words
+        words = timed(argv, max(self.config.command_timeout, seconds))
+        return (*CLEAN, *(SUDO if root and self.uses_sudo else ()), *words)
 
     @property
     def uses_sudo(self) -> bool:

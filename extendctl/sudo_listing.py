@@ -14,12 +14,15 @@ from extendctl.posix_patterns import Effort, extended, glob
 
 _LONGEST = 1 << 20  # signs of a listing
 _SHOWN = 200  # signs of a rule that a message has room for
-_USUAL = ("/usr/bin/env", "/bin/env")
-_UNUSUAL = ("/usr/local/sbin/env", "/usr/local/bin/env", "/usr/sbin/env", "/sbin/env")
+_TOOL = "timeout"  # what sudo is asked for each time
+_USUAL = (f"/usr/bin/{_TOOL}", f"/bin/{_TOOL}")
+_UNUSUAL = tuple(
+    f"{one}/{_TOOL}" for one in ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/sbin")
+)
 
 # With these in the Defaults, a rule's tag alone does not tell whether a password is wanted.
 _DOUBTS = re.compile(
-    "!authenticate|exempt_group|timestamp_type=global|!tty_tickets|noninteractive_auth|"
+    "!authenticate|(?<!!)exempt_group|timestamp_type=global|!tty_tickets|noninteractive_auth|"
     "runas_default"
 )
 _HEADING = re.compile(
@@ -56,7 +59,7 @@ def asking(listing: Sequence[str], words: Sequence[str]) -> Rule | None:
     Raises ValueError for a listing that cannot be read, or a rule that cannot be compared.
     """
     head, found = rules(listing)
-    if not any(one.asks for one in found) or _DOUBTS.search(head) or words[0] != "env":
+    if not any(one.asks for one in found) or _DOUBTS.search(head) or words[0] != _TOOL:
         return None
     if all(one.asks for one in found) and "listpw" not in head:
         return None  # then sudo would not have shown them without a password
@@ -133,16 +136,16 @@ def _as_root(users: str) -> bool | None:
 
 
 def _fits(rule: Rule, arguments: str, effort: Effort) -> bool | None:
-    """Whether a rule is about `env` with these arguments as root; None where it may be."""
-    if rule.as_root is False or (command := _is_env(rule.path, effort)) is False:
+    """Whether a rule is about `timeout` with these arguments as root; None where it may be."""
+    if rule.as_root is False or (command := _is_timeout(rule.path, effort)) is False:
         return False
     if rule.arguments is not None and not _takes(rule.arguments, arguments, effort):
         return False
     return None if rule.bound or None in {rule.as_root, command} else True
 
 
-def _is_env(path: str, effort: Effort) -> bool | None:
-    """Whether a rule's path is that of `env`; None where that depends on the machine."""
+def _is_timeout(path: str, effort: Effort) -> bool | None:
+    """Whether a rule's path is that of `timeout`; None where that depends on the machine."""
     if path == "ALL":
         return True
     if path in {"sudoedit", "list"}:
@@ -154,14 +157,14 @@ def _is_env(path: str, effort: Effort) -> bool | None:
     if not path.startswith("/"):
         raise Garbled(f"no command of sudo's: {quoted(path)}")
     plain = _plain(path)
-    cut = "env" if plain.endswith("/") else ""  # a directory, and all that is in it
+    cut = _TOOL if plain.endswith("/") else ""  # a directory, and all that is in it
 
     def among(places: Iterable[str]) -> bool:
         return any(glob(plain, one.removesuffix(cut), effort, path=True) for one in places)
 
     if among(_USUAL):
         return True
-    return None if plain.endswith("/env") or among(_UNUSUAL) else False
+    return None if plain.endswith(f"/{_TOOL}") or among(_UNUSUAL) else False
 
 
 def _takes(pattern: str, arguments: str, effort: Effort) -> bool:

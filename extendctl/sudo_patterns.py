@@ -2,17 +2,19 @@
 
 sudo matches all the arguments joined by blanks (sudoers(5), Regular expressions). So no pattern
 takes in a blank, or one word could be sent as two, and none takes in `..` as a part of a path.
+Two words can always be sent as one: nothing in front of a tool may take in what comes after it, as
+`env A=B` would, and timeout(1) does not, to which `5 180 tool` is no duration.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from extendctl.host import Deed, Question, limited
+from extendctl.host import Deed, Question, timed
 
 Phrase = Question[Any] | Deed
 
-COMMAND = "/usr/bin/env"
+COMMAND = "/usr/bin/timeout"
 """What sudo is asked to run each time; the tool stands among its arguments."""
 LONGEST = 1024  # sudoers(5): the characters of a regular expression
 
@@ -63,7 +65,7 @@ def pattern(phrase: Phrase) -> str:
     What of the phrase is a stand-in of this module matches what that stands for; all else matches
     itself alone.
     """
-    text = " ".join(limited(phrase.argv, SECONDS)[1:])
+    text = " ".join(timed(phrase.argv, SECONDS)[1:])
     parts, place = [], 0
     for found in _STAND_IN.finditer(text):
         parts += [_literally(text[place : found.start()]), f"({_PATTERNS[found[0]]})"]

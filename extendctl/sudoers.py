@@ -11,11 +11,13 @@ from extendctl import sudo_patterns as any_
 from extendctl.backends.lio import IQN_PREFIX
 from extendctl.config import BackendConfig, Config, HostConfig
 from extendctl.errors import ConfigError, Fault, Refused
+from extendctl.host import PATH
 from extendctl.sudo_patterns import COMMAND, LONGEST, Phrase
 
 NEEDS = "1.9.10"
 """The first sudo whose sudoers file may have regular expressions."""
 
+_SEARCHED = f'secure_path="{PATH.removeprefix("PATH=")}"'
 Phrases = Iterator[Phrase]
 
 
@@ -52,6 +54,8 @@ class Sudoers:
             f"# Needs sudo {NEEDS}. Check it with `visudo -cf FILE`; install it as root, 0440, in",
             "# /etc/sudoers.d under a name without a dot. A new configuration needs a new file.",
             "# Of all rules that match the last one holds: name it so that none comes after it.",
+            "# The tools are looked for in root's directories, whatever PATH the user has.",
+            f"Defaults:{_quoted(self.user)} env_reset, !setenv, !exempt_group, {_SEARCHED}",
         ]
         layer = ""
         for rule in self.rules:

@@ -1,12 +1,13 @@
 """Every phrase of the phrasebook as it is really said, and its neighbours, which nobody may say."""
 
 import inspect
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from extendctl import phrasebook
 from extendctl.config import AutoextendRule, BackendConfig, Config, HostConfig, PolicyConfig
-from extendctl.host import PATH, Deed, Question, limited
+from extendctl.host import CLEAN, Deed, Question, timed
 
 Phrase = Question[Any] | Deed
 
@@ -97,7 +98,7 @@ def every_phrase() -> dict[str, Callable[..., Phrase]]:
 
 def sent(argv: Sequence[str]) -> tuple[str, ...]:
     """Argv as it reaches sudo on a host with the default time limit."""
-    return limited(argv, 180)
+    return timed(argv, 180)
 
 
 def said() -> dict[str, tuple[str, ...]]:
@@ -114,19 +115,28 @@ def neighbours(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Commands that are nearly the same, and that the program never runs."""
     dress = words.index("timeout") + 4
     dressed, (tool, *rest) = words[:dress], words[dress:]
+    yield (*CLEAN, *words)
+    yield ("env", " ".join((*CLEAN[1:], *words[:-1])), words[-1])
     yield (*words, "--force")
     yield (*words, "/etc/shadow")
     yield (*dressed, tool, "--version", *rest)
     yield (*dressed, "/tmp/" + tool, *rest)
     yield (*dressed, "sh", "-c", *rest)
-    yield ("env", "LD_PRELOAD=/tmp/x.so", *words[1:])
-    yield tuple("PATH=/tmp" if word == PATH else word for word in words)
-    yield ("env", "-S", *words[1:])
+    yield ("env", "LD_PRELOAD=/tmp/x.so", *words)
+    yield ("env", "-S", *words)
+    yield ("timeout", "--foreground", *words[1:])
     yield (*words[: dress - 1], "180s", tool, *rest)
     yield (tool, *rest)
     for place, word in enumerate(rest):
         for other in _other_words(word):
             yield (*dressed, tool, *rest[:place], *other, *rest[place + 1 :])
+
+
+def joined(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The words, sent as fewer in every way that reads the same when blanks join them."""
+    for gaps in itertools.product(" \0", repeat=len(words) - 1):
+        pairs = zip(words, (*gaps, ""), strict=True)
+        yield tuple("".join(part for pair in pairs for part in pair).split("\0"))
 
 
 def _other_words(word: str) -> Iterator[tuple[str, ...]]:

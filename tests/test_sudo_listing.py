@@ -66,8 +66,8 @@ def test_the_recording_has_what_the_problem_is() -> None:
 
 def matched(shown: str, text: str) -> bool | None:
     """Whether a rule's arguments take in this one; None where that is not certain."""
-    listing = [*HEAD, f"    (root) PASSWD: /usr/bin/env {shown}"]
-    return asking(listing, ("env", text) if text else ("env",))
+    listing = [*HEAD, f"    (root) PASSWD: /usr/bin/timeout {shown}"]
+    return asking(listing, ("timeout", text) if text else ("timeout",))
 
 
 @pytest.mark.parametrize("shown", PATTERNS)
@@ -101,7 +101,7 @@ def test_a_listing_that_is_wrapped_reads_the_same() -> None:
         "    use_pty",
         "",
         *HEAD[:1],
-        "    (root) NOPASSWD: /bin/true, PASSWD: /usr/bin/env LC_ALL\\=C PATH\\=* timeout",
+        "    (root) NOPASSWD: /bin/true, PASSWD: /usr/bin/timeout",
         "        -k 5 * tee *",
     ]
     assert asking(wrapped)
@@ -116,12 +116,12 @@ def test_a_listing_that_is_wrapped_reads_the_same() -> None:
         "    (root",
         "    (root) ",
         "    (root) PASSWD: ",
-        "    (root) PASSWD: /usr/bin/env a,b",
-        "    (root) PASSWD: /usr/bin/env ^a",
-        "    (root) PASSWD: ^/usr/bin/env",
-        "    (root) PASSWD: /usr/bin/env a\\\\b",
-        "    (root) PASSWD: /usr/bin/env größe",
-        "    (root) PASSWD: /usr/bin/env [a",
+        "    (root) PASSWD: /usr/bin/timeout a,b",
+        "    (root) PASSWD: /usr/bin/timeout ^a",
+        "    (root) PASSWD: ^/usr/bin/timeout",
+        "    (root) PASSWD: /usr/bin/timeout a\\\\b",
+        "    (root) PASSWD: /usr/bin/timeout größe",
+        "    (root) PASSWD: /usr/bin/timeout [a",
         "    (root) PASSWD: usr/bin/env",
     ],
 )
@@ -130,15 +130,15 @@ def test_what_is_not_understood_is_not_believed(line: str) -> None:
 
 
 def test_a_rule_is_shown_with_its_users_and_no_longer_than_a_message() -> None:
-    rule = sudo_listing.asking([*HEAD, "    (root, ops : disk) /usr/bin/env *"], WORDS)
-    assert str(rule) == "(root, ops) /usr/bin/env *"
-    rule = sudo_listing.asking([*HEAD, f"    (root) /usr/bin/env {'*' * 999}"], WORDS)
+    rule = sudo_listing.asking([*HEAD, "    (root, ops : disk) /usr/bin/timeout *"], WORDS)
+    assert str(rule) == "(root, ops) /usr/bin/timeout *"
+    rule = sudo_listing.asking([*HEAD, f"    (root) /usr/bin/timeout {'*' * 999}"], WORDS)
     assert len(str(rule)) < 250
 
 
 PIECES = st.sampled_from(
     [*'()[]{}^$|*+?\\.,:=#! "/a-', ", ", "    (", "(root) ", "PASSWD: ", "NOPASSWD: ", "ALL",
-     "/usr/bin/env", "^/usr/bin/", "LC_ALL", "sha256:0", "{2,255}", "(a*)*", "[[:alpha:]]", "é",
+     "/usr/bin/timeout", "^/usr/bin/", "LC_ALL", "sha256:0", "{2,255}", "(a*)*", "[[:alpha:]]", "é",
      "\t", "CWD=", "\n", "User ops may run:"]
 )  # fmt: skip
 LINES = st.lists(st.lists(PIECES, max_size=30).map("".join), max_size=8)
@@ -167,12 +167,12 @@ def test_no_pattern_does_anything_but_match_or_not(pattern: str, text: str) -> N
 @pytest.mark.parametrize(
     "rule",
     [
-        "/usr/bin/env ^(a*)*(a*)*(a*)*b$",
-        "/usr/bin/env ^((a{255}){255}){255}$",
-        f"/usr/bin/env ^{'(' * 2000}a{')' * 2000}$",
-        f"/usr/bin/env ^{'(a|' * 30}b{')' * 30}.*{'.?' * 500}$",
-        f"/usr/bin/env ^{'a|' * 2000}b$",
-        f"/usr/bin/env {'*a' * 2000}",
+        "/usr/bin/timeout ^(a*)*(a*)*(a*)*b$",
+        "/usr/bin/timeout ^((a{255}){255}){255}$",
+        f"/usr/bin/timeout ^{'(' * 2000}a{')' * 2000}$",
+        f"/usr/bin/timeout ^{'(a|' * 30}b{')' * 30}.*{'.?' * 500}$",
+        f"/usr/bin/timeout ^{'a|' * 2000}b$",
+        f"/usr/bin/timeout {'*a' * 2000}",
         "^" * 9000,
         "^$ " * 9000,
         "/a ^$ " * 9000,
@@ -185,7 +185,7 @@ def test_no_pattern_does_anything_but_match_or_not(pattern: str, text: str) -> N
 @pytest.mark.parametrize("times", [1, 30])
 def test_a_rule_that_is_made_to_take_long_does_not(rule: str, times: int) -> None:
     before = time.process_time()
-    asking([*HEAD, *[f"    (root) PASSWD: {rule}"] * times], ("env", "a" * 3000))
+    asking([*HEAD, *[f"    (root) PASSWD: {rule}"] * times], ("timeout", "a" * 3000))
     many = [f"    (root) PASSWD: {rule[:-1]}{one}{rule[-1]}" for one in range(times)]
-    asking([*HEAD, *many], ("env", "a" * 3000))
+    asking([*HEAD, *many], ("timeout", "a" * 3000))
     assert time.process_time() - before < SECONDS

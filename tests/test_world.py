@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from extendctl.errors import NotNow, OutcomeUnknown, Unreachable
-from extendctl.host import PATH, Host
+from extendctl.host import CLEAN, SUDO, Host, timed
 from extendctl.lease import OUTLIVING
 from extendctl.phrasebook import extend_lv, grow_ext4, logical_volumes
 from extendctl.questions import facts, permitted
@@ -19,11 +19,9 @@ from tests.world import World, WorldTransport, changes
 from tests.world.machine import undress
 from tests.world.site import ATTACHED, Site, iscsi_ext4, iscsi_striped
 
-DRESS = ("env", "LC_ALL=C", PATH, "timeout", "-k", "5", "180")
-
 
 def say(site: Site, machine: str, *words: str, root: bool = True, stdin: bytes = b"") -> Result:
-    argv = (*(("sudo", "-n") if root else ()), *DRESS, *words)
+    argv = (*CLEAN, *(SUDO if root else ()), *timed(words, 180))
     if undress(argv).deed:
         one = site.world.machine(machine)
         argv = (*OUTLIVING, one.boot_id, str(int(one.uptime) + 45), *argv)
@@ -120,7 +118,7 @@ def test_a_command_that_is_not_dressed_is_noticed() -> None:
     with pytest.raises(AssertionError, match="clean environment"):
         line.run(("lvs", "vg0"))
     with pytest.raises(AssertionError, match="time limit"):
-        line.run(("sudo", "-n", "env", "LC_ALL=C", PATH, "lvs", "vg0"))
+        line.run((*CLEAN, *SUDO, "lvs", "vg0"))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +210,7 @@ def test_sudo_says_yes_to_what_it_then_wants_a_password_for() -> None:
         state.machines["silo"].sudo["ops"] = "asks lvextend"
     deed = extend_lv("vg0", "vol1", 20 * GIB)
     host = site.hosts()["silo"]
-    assert host.ask(permitted(host.dressed(deed.argv, root=True)[2:])) == 0
+    assert host.ask(permitted(timed(deed.argv, 180))) == 0
     with pytest.raises(ToolFailed, match="password is required"):
         host.do(deed)
     assert "    (ALL : ALL) NOPASSWD: ALL" in host.ask(facts()).sudo

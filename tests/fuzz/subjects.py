@@ -15,7 +15,7 @@ from extendctl.block_readings import PhysicalVolume, Table, lvm_mapping
 from extendctl.compute.linux import LinuxCompute
 from extendctl.config_load import load
 from extendctl.errors import ConfigError, ExtendctlError, Refused
-from extendctl.host import Question, limited, why
+from extendctl.host import Question, timed, why
 from extendctl.model import GrowOptions, Identity
 from extendctl.page import Line, clean, plain
 from extendctl.probe import HostFacts
@@ -228,7 +228,7 @@ def sudo_rules(data: bytes) -> None:
     assert rule is None or (rule.asks and len(str(rule)) < 1000)
 
 
-_SENT = limited(("tee", "/sys/block/sdb/device/rescan"), 180)
+_SENT = timed(("tee", "/sys/block/sdb/device/rescan"), 180)
 
 
 def configuration(data: bytes) -> None:

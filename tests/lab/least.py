@@ -23,7 +23,7 @@ def empower(lab: Lab, limited: Program) -> None:
 def tools(limited: Program, machine: str) -> list[str]:
     """The tools that the file of a machine lets root run."""
     rules = limited.run("host", "sudoers", machine).json["rules"]
-    return sorted({one["pattern"].split(" timeout -k 5 ")[1].split()[1] for one in rules})
+    return sorted({one["pattern"].removeprefix("^-k 5 ").split()[1] for one in rules})
 
 
 def log(lab: Lab, machine: str) -> str:

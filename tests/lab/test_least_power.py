@@ -140,22 +140,22 @@ ATTEMPTS = (
     "id",
     "sh -c id",
     "env LC_ALL=C id",
+    "env LC_ALL=C timeout -k 5 180 multipathd resize map mpatha",
     "tee /etc/passwd",
     "lvremove -y vg0/freevol",
     "lvextend --yes --size 1g vg0/freevol",
-    "env LC_ALL=C $P timeout -k 5 180 tee /etc/passwd",
-    "env LC_ALL=C $P timeout -k 5 180 tee /sys/block/sda/device/rescan /etc/passwd",
-    "env LC_ALL=C $P timeout -k 5 180 sh -s",
-    "env LC_ALL=C $P timeout -k 5 180 resize2fs /dev/sda 8M",
-    "env LC_ALL=C $P timeout -k 5 180 cryptsetup open --key-file /root/tallvol.key /dev/sda x",
-    "env LC_ALL=C $P timeout -k 5 180 cat /etc/shadow",
+    "timeout -k 5 180 tee /etc/passwd",
+    "timeout -k 5 180 tee /sys/block/sda/device/rescan /etc/passwd",
+    "timeout -k 5 180 sh -s",
+    "timeout -k 5 180 resize2fs /dev/sda 8M",
+    "timeout -k 5 180 cryptsetup open --key-file /root/tallvol.key /dev/sda x",
+    "timeout -k 5 180 cat /etc/shadow",
 )
 
 
 def attempts(lab: Lab, machine: str) -> int:
     """How many of ATTEMPTS sudo let through."""
-    search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    lines = [f"P=PATH={search}", "through=0"]
+    lines = ["through=0"]
     lines += [f"sudo -n {one} </dev/null >/dev/null 2>&1 && through=$((through + 1))"
               for one in ATTEMPTS]  # fmt: skip
     script = "; ".join([*lines, "echo $through"])

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from extendctl import phrasebook
+from extendctl.host import CLEAN
 from extendctl.sudoers import sudoers
 from tests import phrases
 from tests.live.limited_user import LimitedUser
@@ -59,6 +61,35 @@ def test_sudo_runs_the_one_and_not_the_other(limited: LimitedUser, tmp_path: Pat
     assert limited.sudo("id").returncode == 1
 
 
+def test_what_sudo_cannot_tell_from_the_one_runs_nothing_else(limited: LimitedUser) -> None:
+    """Two words sent as one look the same to sudo; a group or a mount point is no command then."""
+    for name in ("resize_map", "mapping", "segments", "grow_xfs", "extend_lv"):
+        said = next(words for call, words in phrases.said().items() if call.startswith(f"{name}("))
+        for sent in (said[:-1], (*CLEAN, *said[:-1])):
+            first, *rest = sent
+            for at in range(1, len(rest) + 1):
+                words = (first, " ".join(rest[:at]), *rest[at:], "id")
+                assert "uid=0" not in limited.sudo(*words).stdout, words
+
+
+def test_the_tools_are_looked_for_where_root_alone_puts_them(
+    limited: LimitedUser, tmp_path: Path
+) -> None:
+    """Whatever PATH the user has, and the words are in English whatever the user's are in."""
+    words = phrases.sent(("stat", "--file-system", "--format", "%S\n%b\n%a", "/"))
+    planted = tmp_path / "stat"
+    planted.write_text("#!/bin/sh\necho planted\n")
+    for place in (planted, *tmp_path.parents[:-2], tmp_path):
+        place.chmod(0o755)
+    done = subprocess.run(
+        ["env", "LC_ALL=C", f"PATH={tmp_path}:/usr/bin", "sudo", "-n", *words],
+        user=limited.ids[0], group=limited.ids[1], extra_groups=[], cwd="/",
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert len(done.stdout.split()) == 3, done
+    assert limited.sudo(f"PATH={tmp_path}", *words).returncode == 1
+
+
 class LimitedPlace(SshPlace):
     """The same machine over SSH, as a user who has the file that the program prints for it."""
 
@@ -106,7 +137,7 @@ def test_what_sudo_does_not_allow_is_an_obstacle_before_anything_is_touched(
     assert volume.sizes == before
 
 
-ASKS = "extendctl-test ALL = (root) PASSWD: /usr/bin/env * xfs_growfs *\n"
+ASKS = "extendctl-test ALL = (root) PASSWD: /usr/bin/timeout * xfs_growfs *\n"
 
 
 def test_a_later_rule_that_asks_is_an_obstacle_and_an_earlier_one_is_none(
@@ -122,7 +153,7 @@ def test_a_later_rule_that_asks_is_an_obstacle_and_an_earlier_one_is_none(
     assert "password is required" in user.sudo(*words).stderr
     error = place.extend("vol1", "384M", status=3)["error"]
     assert "may not run xfs_growfs" in error["message"]
-    assert "of all rules that match the last one is `(root) /usr/bin/env *" in error["message"]
+    assert "of all rules that match the last one is `(root) /usr/bin/timeout *" in error["message"]
     assert "NOPASSWD decides" in error["hint"]
     assert volume.sizes == before
     user.may(ASKS + text)

@@ -8,16 +8,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from extendctl.host import limited
+from extendctl.host import timed
 from extendctl.sudoers import sudoers
 from tests import phrases
 from tests.live.limited_user import LimitedUser
 
 FILE = Path(__file__).parent / "sudo-listings.json"
-TRUE, TEE = (limited(words, 180) for words in (("true", "a,b"), ("tee", "/dev/null")))
-ENV = "/usr/bin/env LC_ALL\\=C PATH\\=*"
+TRUE, TEE = (timed(words, 180) for words in (("true", "a,b"), ("tee", "/dev/null")))
+TIMEOUT = "/usr/bin/timeout -k 5 180"
 ONE = "USER ALL = (root) NOPASSWD: /bin/true"
-NO, ASK = f"{ONE}, {ENV} tee *", f"USER ALL = (root) PASSWD: {ENV} tee *"
+NO, ASK = f"{ONE}, {TIMEOUT} tee *", f"USER ALL = (root) PASSWD: {TIMEOUT} tee *"
 
 
 def asks(rule: str, users: str = "root") -> tuple[str, ...]:
@@ -29,8 +29,10 @@ CERTAIN: dict[str, tuple[str, ...]] = {
     "PASSWD last": (NO, ASK),
     "NOPASSWD last": (ASK, NO),
     "no tag is PASSWD": asks("ALL"),
-    "tags stay": (f"{ONE}, PASSWD: /bin/ls, SETENV: NOEXEC: {ENV} tee *, NOPASSWD: {ENV} true *",),
-    "tags end with the line": (f"{ONE}, {ENV} tee *, (ALL : ALL) {ENV} true *",),
+    "tags stay": (
+        f"{ONE}, PASSWD: /bin/ls, SETENV: NOEXEC: {TIMEOUT} tee *, NOPASSWD: {TIMEOUT} true *",
+    ),
+    "tags end with the line": (f"{ONE}, {TIMEOUT} tee *, (ALL : ALL) {TIMEOUT} true *",),
     "all rules want one": ("USER ALL = (root) ALL",),
     "listpw=never": ("Defaults:USER listpw=never", "USER ALL = (root) ALL"),
     "another user": asks("PASSWD: ALL", "nobody"),
@@ -39,31 +41,31 @@ CERTAIN: dict[str, tuple[str, ...]] = {
     "all but root": asks("PASSWD: ALL", "ALL, !root"),
     "a group alone": asks("PASSWD: ALL", ":disk"),
     "nobody else": asks("PASSWD: ALL", ""),
-    "an alias": ("Cmnd_Alias EXTENDCTL_A = /bin/ls, /usr/bin/env", *asks("EXTENDCTL_A")),
-    "all but an alias": ("Cmnd_Alias EXTENDCTL_A = /usr/bin/env", *asks("ALL, !EXTENDCTL_A")),
-    "denied": asks("!/usr/bin/env"),
-    "no arguments": asks('PASSWD: /usr/bin/env "", /usr/bin/env true *'),
-    "the other name": asks("PASSWD: /bin/env"),
-    "another program": asks("PASSWD: /usr/bin/tee, /usr/bin/timeout, sudoedit /etc/hosts, list"),
+    "an alias": ("Cmnd_Alias EXTENDCTL_A = /bin/ls, /usr/bin/timeout", *asks("EXTENDCTL_A")),
+    "all but an alias": ("Cmnd_Alias EXTENDCTL_A = /usr/bin/timeout", *asks("ALL, !EXTENDCTL_A")),
+    "denied": asks("!/usr/bin/timeout"),
+    "no arguments": asks('PASSWD: /usr/bin/timeout "", /usr/bin/timeout true *'),
+    "the other name": asks("PASSWD: /bin/timeout"),
+    "another program": asks("PASSWD: /usr/bin/tee, /usr/bin/env, sudoedit /etc/hosts, list"),
     "a directory": asks("PASSWD: /usr/bin/"),
     "another directory": asks("PASSWD: /usr/lib/"),
     "a pattern of directories": asks("PASSWD: /u*/b[h-j]n/"),
-    "a pattern of files": asks("PASSWD: /usr/*/e?v"),
-    "a pattern of others": asks("PASSWD: /usr/*/e?"),
-    "escapes": asks(f"PASSWD: {ENV} timeout -k ? 180 true a\\,b, /usr/bin/env x\\:y\\=z\\#"),
-    "regular arguments": asks("PASSWD: /usr/bin/env ^LC_ALL=C .* (true|false) a,b$, /bin/ls"),
-    "a regular path": asks("PASSWD: ^/usr/bin/(env|printenv)$ ^.* tee /dev/[a-z]{4}$"),
+    "a pattern of files": asks("PASSWD: /usr/*/t?meout"),
+    "a pattern of others": asks("PASSWD: /usr/*/t?meou"),
+    "escapes": asks("PASSWD: /usr/bin/timeout -k ? 180 true a\\,b, /usr/bin/timeout x\\:y\\=z\\#"),
+    "regular arguments": asks("PASSWD: /usr/bin/timeout ^-k 5 .* (true|false) a,b$, /bin/ls"),
+    "a regular path": asks("PASSWD: ^/usr/bin/(timeout|printenv)$ ^.* tee /dev/[a-z]{4}$"),
     "a regular path alone": asks("PASSWD: ^/usr/bin/p.*$"),
-    "options": asks("CWD=/tmp TIMEOUT=300 LOG_INPUT: PASSWD: /usr/bin/env"),
+    "options": asks("CWD=/tmp TIMEOUT=300 LOG_INPUT: PASSWD: /usr/bin/timeout"),
 }
 UNCERTAIN: dict[str, tuple[str, ...]] = {
     "a group as user": asks("PASSWD: ALL", "%root"),
-    "another digest": asks(f"PASSWD: sha256:{'0' * 64}, sha224:{'0' * 56} /usr/bin/env"),
-    "time that is over": asks("NOTAFTER=20200101000000Z PASSWD: /usr/bin/env"),
-    "time that is not over": asks("NOTAFTER=20990101000000Z PASSWD: /usr/bin/env"),
-    "another env": asks("PASSWD: /usr/local/bin/env"),
+    "another digest": asks(f"PASSWD: sha256:{'0' * 64}, sha224:{'0' * 56} /usr/bin/timeout"),
+    "time that is over": asks("NOTAFTER=20200101000000Z PASSWD: /usr/bin/timeout"),
+    "time that is not over": asks("NOTAFTER=20990101000000Z PASSWD: /usr/bin/timeout"),
+    "another timeout": asks("PASSWD: /usr/local/bin/timeout"),
     "an alias that is none": asks("PASSWD: EXTENDCTL_NONE"),
-    "a case that does not matter": asks("PASSWD: /usr/bin/env ^(?i)lc_all=c .*$"),
+    "a case that does not matter": asks("PASSWD: /usr/bin/timeout ^(?i)-K 5 .*$"),
     "a password is never wanted": ("Defaults:USER !authenticate", *asks("ALL")),
     "a password is not wanted as root": ("Defaults>root !authenticate", *asks("ALL")),
     "a group is exempt": ("Defaults:USER exempt_group=extendctl-test", *asks("PASSWD: ALL")),
@@ -89,7 +91,7 @@ def main() -> None:
     said = subprocess.run(["sudo", "--version"], check=True, capture_output=True, text=True)
     site = phrases.site(LimitedUser.name)
     text = sudoers(site, site.hosts["box"], LimitedUser.name, ["ext4", "xfs"]).text
-    text = text.replace("NOPASSWD: ", f"NOPASSWD: {ENV} timeout -k 5 180 true *, ", 1)
+    text = text.replace("NOPASSWD: ", f"NOPASSWD: {TIMEOUT} true *, ", 1)
     printed = tuple(one for one in text.splitlines() if one and not one.startswith("#"))
     every = CERTAIN | UNCERTAIN | {
         "the printed file last": ("USER ALL = (ALL:ALL) ALL", *printed),

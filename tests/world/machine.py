@@ -137,13 +137,14 @@ def late(machine: Machine, bare: Undressed) -> bool:
 def _missing(tools: Sequence[str], argv: Sequence[str], bare: Undressed) -> Answer | None:
     """What the shell or `timeout` says of a program that is not there."""
     if bare.sudo and "sudo" not in tools:
-        inside = "env" in argv[: argv.index("sudo")]
-        words = "timeout: failed to run command 'sudo': No such file or directory"
-        speaker = "sh: 1: exec" if bare.outlives else "bash: line 1"
-        outside = f"{speaker}: sudo: " + ("not found" if bare.outlives else "command not found")
-        return Answer(127, "", said(words if inside else outside))
+        limited = "timeout" in argv[: argv.index("sudo")]
+        words = "timeout: failed to run command 'sudo'" if limited else "env: 'sudo'"
+        return Answer(127, "", said(f"{words}: No such file or directory"))
     if "timeout" not in tools:
-        return Answer(127, "", said("env: 'timeout': No such file or directory"))
+        words = "env: 'timeout': No such file or directory"
+        if bare.sudo and not bare.asks_sudo:
+            return Answer(1, "", said("sudo: timeout: command not found"))
+        return Answer(127, "", said(words))
     if bare.asks_sudo or bare.tool in tools or bare.tool in ALWAYS:
         return None
     if bare.tool not in TOOLS:

@@ -52,28 +52,36 @@ class KnownHosts:
     path: Path
     keys: tuple[KnownKey, ...]
 
+    @property
+    def trusted(self) -> tuple[KnownKey, ...]:
+        """The lines that vouch for a key: those with the port, and only without any the others.
+
+        As OpenSSH does it: another sshd's key on the same machine is a changed one here.
+        """
+        known = tuple(one for one in self.keys if not one.revoked)
+        return tuple(one for one in known if one.exact) or known
+
     def algorithms(self, supported: Sequence[str]) -> list[str]:
         """The host key algorithms to ask for, those of known keys first.
 
         A server with several keys shows the first type that the client asks for; asked in another
         order, it would show one that nobody has noted.
         """
-        kinds = {known.key.kind for known in self.keys if not known.revoked}
+        kinds = {known.key.kind for known in self.trusted}
         return sorted(supported, key=lambda name: _kind(name) not in kinds)
 
     def verify(self, offered: HostKey) -> None:
         """Let pass only a key that is known and not revoked; raises Refused (`host-key`)."""
-        same = [known for known in self.keys if known.key == offered]
-        revoked = [known for known in same if known.revoked]
+        revoked = [one for one in self.keys if one.revoked and one.key == offered]
         if revoked:
             raise self._refused(
                 f"shows a host key that {revoked[0].place} revokes: {offered}",
                 "do not connect before the machine has been given a new host key",
             )
-        if same:
+        if any(known.key == offered for known in self.trusted):
             return
         # A line without port says nothing against another sshd on the same machine.
-        others = [known for known in self.keys if known.exact and not known.revoked]
+        others = [known for known in self.trusted if known.exact]
         if others:
             raise self._changed(offered, others)
         raise self._unknown(offered)
@@ -108,8 +116,8 @@ def place(config: HostConfig) -> str:
 def names(address: str, port: int) -> tuple[str, ...]:
     """The names under which known_hosts may have a host, the exact one first.
 
-    As OpenSSH does it, a port other than 22 is part of the name, and a line without it also
-    vouches for the key, though it cannot speak against it.
+    As OpenSSH does it, a port other than 22 is part of the name. A line without it vouches for the
+    key where there is none with it, though it cannot speak against it.
     """
     plain = address.lower()
     return (plain,) if port == SSH_PORT else (f"[{plain}]:{port}", plain)

@@ -131,6 +131,15 @@ def test_a_line_without_port_does_not_speak_against_another_port(sshd: Sshd) -> 
     assert "does not know" in refused(sshd.config()).fault.message
 
 
+@pytest.mark.parametrize("first", ["127.0.0.1", "{}"])
+def test_a_line_without_port_does_not_vouch_against_one_with_it(sshd: Sshd, first: str) -> None:
+    """Whoever has the key of another sshd on that machine is not the one that was noted here."""
+    other = f"{name_of(sshd)} {public_line(keygen(sshd.top / 'another'))}"
+    lines = [f"127.0.0.1 {sshd.host_key()}", other]
+    sshd.know(*(lines if first == "127.0.0.1" else reversed(lines)))
+    assert "shows another host key than before" in refused(sshd.config()).fault.message
+
+
 @pytest.mark.parametrize("names", ["*", "{}"])
 def test_a_revoked_key_is_refused_though_known(sshd: Sshd, names: str) -> None:
     known = f"{name_of(sshd)} {sshd.host_key()}"

@@ -159,7 +159,8 @@ class Database:
         name = self._url.database
         if not self.sqlite:
             return None
-        if not name or name == ":memory:":
+        memory = name in {":memory:", "file::memory:"} or self._url.query.get("mode") == "memory"
+        if not name or memory:
             raise ConfigError(
                 "the state must outlive the program, and SQLite without a file does not",
                 hint="name a file: sqlite:////var/lib/extendctl/state.db",

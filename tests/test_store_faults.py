@@ -201,7 +201,15 @@ def test_what_may_not_be_touched_is_named(
     assert message.startswith(f"the state {path} {said}")
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file::memory:?uri=true",
+        "sqlite:///file:state.db?mode=memory&uri=true",
+    ],
+)
 def test_a_state_in_memory_would_be_forgotten(url: str) -> None:
     assert "must outlive the program" in fault(url)
 

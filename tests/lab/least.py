@@ -47,7 +47,7 @@ def idle(lab: Lab, limited: Program, machine: str) -> list[str]:
     run = allowed(lab, machine)
     rules = limited.run("host", "sudoers", machine).json["rules"]
     return [
-        f"{one['layer']}: {one['pattern'].split(' timeout -k 5 ')[1].split(' ', 1)[1]}"
+        f"{one['layer']}: {one['pattern'].removeprefix('^-k 5 ').split(' ', 1)[1]}"
         for one in rules
         # sudo writes a control character as its octal number.
         if not any(map(re.compile(one["pattern"].replace("[[:cntrl:]]", "#[0-9]{3}")).match, run))
@@ -55,4 +55,4 @@ def idle(lab: Lab, limited: Program, machine: str) -> list[str]:
 
 
 _NO = re.compile("not allowed|password is required|NOT in sudoers")
-_RUN = re.compile(f" {USER} : PWD=[^;]*; USER=root ; COMMAND=/usr/bin/env (.*)")
+_RUN = re.compile(f" {USER} : PWD=[^;]*; USER=root ; COMMAND=/usr/bin/timeout (.*)")

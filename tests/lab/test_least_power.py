@@ -150,6 +150,9 @@ ATTEMPTS = (
     "timeout -k 5 180 resize2fs /dev/sda 8M",
     "timeout -k 5 180 cryptsetup open --key-file /root/tallvol.key /dev/sda x",
     "timeout -k 5 180 cat /etc/shadow",
+    'timeout -k 5 "180 multipathd resize map" id',
+    'timeout "-k 5 180 cryptsetup status" id',
+    'env "LC_ALL=C timeout -k 5 180 multipathd resize map" id',
 )
 
 

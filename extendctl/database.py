@@ -52,6 +52,7 @@ _SQLITE = {
     "FULL": ("cannot grow: the filesystem is full", "make room, and try again"),
     "IOERR": ("cannot be read or written", "look at the disk and at the kernel log"),
 }
+_NO_TEXT = "Could not decode to UTF-8"  # Python's own words, for a text whose bytes have changed
 _MAKING = 0x6578742D63746C  # "ext-ctl": an advisory lock is a number that only its users know
 # PostgreSQL: the administrator or a crash ended the connection, it is starting; connections.
 _AWAY_STATES = ("57P01", "57P02", "57P03", "08")
@@ -280,7 +281,8 @@ class Database:
         what, hint = _SQLITE.get(code, ("does not answer as it should", RESTORE))
         if code in {"CANTOPEN", "IOERR", "READONLY"} and self.file is not None:
             what, hint = _beneath(self.file) or (what, hint)
-        kind = Damaged if code in {"NOTADB", "CORRUPT"} else ConfigError
+        garbled = said.startswith(_NO_TEXT)
+        kind = Damaged if garbled or code in {"NOTADB", "CORRUPT"} else ConfigError
         return kind(f"{self} {what} ({said})", hint=hint)
 
 

@@ -72,7 +72,9 @@ def _written(database: Database, partial: Path) -> Seal:
     with closing(sqlite3.connect(partial)) as copy:
         (revision,) = copy.execute("SELECT version_num FROM alembic_version").fetchone()
         made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        seal = Seal(made, __version__, str(database), revision, _digest(copy))
+        with database.faults():
+            digest = _digest(copy)
+        seal = Seal(made, __version__, str(database), revision, digest)
         with copy:
             copy.execute(f"DROP TABLE IF EXISTS {SEAL}")
             copy.execute(f"CREATE TABLE {SEAL} ({', '.join(asdict(seal))})")
@@ -170,6 +172,7 @@ _ANOTHER = "it was changed or damaged; use another backup"
 
 
 def _digest(connection: sqlite3.Connection) -> str:
+    """The checksum of all rows. Raises ValueError or sqlite3.Error for a value that is damaged."""
     digest = hashlib.sha256()
     tables = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
@@ -179,8 +182,13 @@ def _digest(connection: sqlite3.Connection) -> str:
     for name, made in tables:
         digest.update(f"{made}\n".encode())
         for row in connection.execute(f'SELECT * FROM "{name}" ORDER BY rowid'):  # noqa: S608 - a table's own name
-            digest.update(f"{json.dumps(row)}\n".encode())
+            digest.update(f"{json.dumps(row, default=_foreign)}\n".encode())
     return digest.hexdigest()
+
+
+def _foreign(value: object) -> object:
+    """Bytes are no value of the state: damage has made them of a text or of a number."""
+    raise ValueError(f"{value!r}")
 
 
 def revision_of(connection: Connection) -> str | None:

@@ -5,7 +5,7 @@ import sqlite3
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import inspect
 
 from extendctl.database import Database
-from extendctl.errors import Busy, ConfigError
+from extendctl.errors import Busy, ConfigError, Damaged
 from extendctl.integrity import findings
 from extendctl.model import OperationState
 from extendctl.owner import me
@@ -300,6 +300,26 @@ def test_a_damaged_state_is_kept_byte_for_byte(harm: bytes, tmp_path: Path) -> N
     assert kept.read_bytes() == harmed
     assert contents(url) == before
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "harm",
+    ["UPDATE volumes SET source = x'ff'", "UPDATE volumes SET source = CAST(x'ff' AS TEXT)"],
+)
+def test_a_damaged_value_is_no_bug_and_gives_way_to_a_backup(harm: str, tmp_path: Path) -> None:
+    """Bytes where a text was, or a text that is no UTF-8: no backup is made of it, but over it."""
+    path = tmp_path / "state.db"
+    url = f"sqlite:///{path}"
+    fill(url)
+    copy, before = save(url, tmp_path / "copy"), contents(url)
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute(harm)
+    with pytest.raises(Damaged):
+        save(url, tmp_path / "another")
+    assert not (tmp_path / "another").exists()
+    harmed = path.read_bytes()
+    assert put_back(url, copy).kept.read_bytes() == harmed
+    assert contents(url) == before
 
 
 def test_a_server_that_lacks_a_table_is_left_to_its_own_tools(

@@ -58,6 +58,28 @@ class Utc(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+class Json(TypeDecorator[Any]):
+    """A list of words, or a mapping: a value of another shape in the database is damage."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, shape: type) -> None:
+        super().__init__(none_as_null=True)
+        self.shape = shape
+
+    def process_result_value(self, value: object, dialect: Dialect) -> object:
+        """Raises ValueError for what nobody wrote there."""
+        if value is None:
+            return None
+        if isinstance(value, dict) and self.shape is dict:
+            return value
+        words = value if isinstance(value, list) else (None,)
+        if self.shape is not list or not all(isinstance(word, str) for word in words):
+            raise ValueError(f"{value!r} is no {'mapping' if self.shape is dict else 'list'}")
+        return value
+
+
 class now(FunctionElement[datetime]):  # noqa: N801 - it reads as the SQL function it is
     """The database's own clock: the one clock that all machines on one state share."""
 
@@ -90,7 +112,7 @@ metadata = MetaData(
 
 # SQLite counts up by itself only for INTEGER, which holds 64 bits there.
 _Id = BigInteger().with_variant(Integer, "sqlite")
-_Json = JSON(none_as_null=True)
+_Words, _Map = Json(list), Json(dict)
 # MariaDB would otherwise take vol1 and VOL1 for one name, and has engines without transactions.
 _EXACT: dict[str, Any] = {
     "mysql_engine": "InnoDB",
@@ -146,11 +168,11 @@ operations = Table(
     Column("before", BigInteger, nullable=False),
     Column("goal", BigInteger, nullable=False),
     Column("trunk_settled", Boolean, nullable=False, default=False),
-    Column("targets", _Json, nullable=False),
-    Column("options", _Json, nullable=False),
-    Column("decision", _Json, nullable=False),
+    Column("targets", _Map, nullable=False),
+    Column("options", _Map, nullable=False),
+    Column("decision", _Words, nullable=False),
     Column("reason", Text),
-    Column("error", _Json),
+    Column("error", _Map),
     Column("epoch", Integer, nullable=False, default=1),
     Column("owner_user", String(255), nullable=False),
     Column("owner_sudo_user", String(255)),
@@ -184,8 +206,8 @@ runs = Table(
     Column("began_at", Utc),  # NULL where an earlier version did not write it down
     # Likewise: why it was asked for, what policy said, and what else the command was told.
     Column("reason", Text),
-    Column("decision", _Json),
-    Column("given", _Json),
+    Column("decision", _Words),
+    Column("given", _Words),
     Index(None, "operation_id", "seq"),
     **_EXACT,
 )
@@ -205,7 +227,7 @@ records = Table(
     Column("after", BigInteger),
     Column("outcome", String(16)),  # NULL until it is settled, for ever if its owner was killed
     Column("note", Text, nullable=False, default=""),
-    Column("error", _Json),
+    Column("error", _Map),
     Column("measured_at", Utc, nullable=False),
     Column("settled_at", Utc),
     # What LVM keeps of its volume group as it was before: the way back. NULL where there is none.
@@ -220,7 +242,7 @@ deeds = Table(
     Column("seq", _Id, primary_key=True),
     Column("operation_id", ForeignKey("operations.id"), nullable=False),
     Column("host", String(255), nullable=False),
-    Column("argv", _Json, nullable=False),
+    Column("argv", _Words, nullable=False),
     Column("stdin", Text),  # NULL where an earlier version did not write it down
     Column("status", Integer),  # NULL when the line was lost before it was told
     Column("output", Text, nullable=False),
@@ -247,7 +269,7 @@ def sound(row: RowMapping, table: Table) -> RowMapping:
     for one in table.columns:
         value, kind = row[one.name], one.type
         missing = value is None and not one.nullable
-        other = value is not None and not isinstance(kind, JSON)
+        other = value is not None and not isinstance(kind, Json)
         if missing or (other and not isinstance(value, kind.python_type)):
             raise ValueError(f"{table.name}.{one.name} is {value!r}")
     return row

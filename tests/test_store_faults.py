@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from extendctl.database import Database
-from extendctl.errors import ConfigError, ExtendctlError, Unreachable
+from extendctl.errors import ConfigError, Damaged, ExtendctlError, Unreachable
 from extendctl.integrity import findings
 from extendctl.snapshot import closing_database
 from extendctl.store import open_store
@@ -46,7 +46,11 @@ def made(path: Path) -> Path:
 
 
 def altered(path: Path, sql: str) -> Path:
-    raw = sqlite3.connect(made(path))
+    return changed(made(path), sql)
+
+
+def changed(path: Path, sql: str) -> Path:
+    raw = sqlite3.connect(path)
     raw.execute(sql)
     raw.commit()
     raw.close()
@@ -295,6 +299,29 @@ def test_a_value_of_another_kind_is_damage(change: str, path: Path) -> None:
     bad, column = altered(path, change), change.split()[3]
     assert f"volumes.{column} is" in fault(f"sqlite:///{bad}")
     with closing_database(Database(f"sqlite:///{bad}")) as database, pytest.raises(ConfigError):
+        findings(database)
+
+
+@pytest.mark.parametrize(
+    ("change", "read"),
+    [
+        ("UPDATE operations SET decision = '5'", "operations"),
+        ("UPDATE operations SET options = '[1]'", "operations"),
+        ("UPDATE operations SET error = '7'", "operations"),
+        ("UPDATE runs SET given = '7'", "runs"),
+        ("UPDATE deeds SET argv = '[1, 2]'", "deeds"),
+    ],
+)
+def test_a_list_or_a_mapping_that_is_another_thing_is_damage(
+    change: str, read: str, path: Path
+) -> None:
+    with open_store(f"sqlite:///{made(path)}") as store:
+        begun = store.open_operation("vol1", wanted())
+        store.begin_deed(begun, "silo", ("lvextend",), "")
+    bad = changed(path, change)
+    with open_store(f"sqlite:///{bad}") as store, pytest.raises(Damaged, match=r"is no (list|map)"):
+        _ = store.operations() if read == "operations" else getattr(store, read)(begun.id)
+    with closing_database(Database(f"sqlite:///{bad}")) as database, pytest.raises(Damaged):
         findings(database)
 
 

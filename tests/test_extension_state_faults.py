@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from extendctl.errors import Busy, ConfigError, ExtendctlError, Unreachable
+from extendctl.errors import Busy, ConfigError, ExtendctlError, Interrupted, Unreachable
 from extendctl.model import Outcome, VolumeReport
 from extendctl.owner import Heartbeat
 from tests.extending import GOAL, MEMORY, Rehearsal, Stage, begin, code, untrue
@@ -143,6 +143,19 @@ def test_who_waits_does_not_wait_for_itself(directory: Path) -> None:
     assert time.monotonic() - began < 20
     assert (stage.volume().size, stage.status, stage.unfinished) == (GOAL, "in-use", None)
     assert len(stage.store.operations()) == 1
+    stage.store.close()
+
+
+def test_who_waits_leaves_when_told_to_stop(directory: Path) -> None:
+    """Interrupted between two tries: the time of --wait, which may be hours, is not waited for."""
+    stage = Rehearsal(iscsi_ext4, directory, shared=True).again()
+    start(stage, Fate(1, killed, ("deed after",))).ended()
+    elsewhere(stage, 30)
+    stage.stop.set()
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        stage.extend(wait=30.0)
+    assert time.monotonic() - began < 20
     stage.store.close()
 
 

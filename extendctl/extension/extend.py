@@ -42,7 +42,8 @@ def extend(  # noqa: PLR0913 - what `volume extend` can be told
             again = True
             if time.monotonic() >= until:
                 return untouched(means, name, busy)
-            time.sleep(min(_RETRY, max(0.0, until - time.monotonic())))
+            if means.stop.wait(min(_RETRY, max(0.0, until - time.monotonic()))):
+                raise Interrupted(f"interrupted while waiting: {busy}") from busy
         except Interrupted:
             raise
         except ExtendctlError as error:

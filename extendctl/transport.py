@@ -73,6 +73,8 @@ class LocalTransport:
             )
         except FileNotFoundError:
             return Result(tuple(argv), 127, "", f"{argv[0]}: command not found")
+        except OSError as no:  # no process, memory or file descriptor to be had, just now
+            raise LineLost(f"{argv[0]} cannot be started: {no.strerror}", sent=False) from no
         try:
             stdout, stderr = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired as late:

@@ -1,6 +1,7 @@
 """Commands on this machine: when time is over, and when somebody interrupts."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -46,6 +47,18 @@ def test_what_takes_too_long_is_ended_and_told_as_unknown(tmp_path: Path) -> Non
         LocalTransport().run(["sh", "-c", 'sleep 2; touch "$0/ended"', str(tmp_path)], timeout=0.2)
     assert lost.value.sent
     assert time.monotonic() - began < 2
+
+
+def test_what_cannot_be_started_was_not_sent() -> None:
+    """No descriptors left, or no memory for a process: that may pass, and nothing was begun."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(LineLost, match="true cannot be started: Too many open files") as lost:
+            LocalTransport().run(["true"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not lost.value.sent
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a command that is root's for all")

@@ -45,13 +45,22 @@ def restore(database: Database, path: Path) -> Restored:
     nothing was changed then.
     """
     seal = _sealed(database, path)
-    with tempfile.TemporaryDirectory(prefix="extendctl-") as directory:
+    with _workshop() as directory:
         copy = Path(directory, "state.db")
         with closing_database(Database(f"sqlite:///{copy}")) as source:
             _examined(source, path, copy)
             kept = _kept(database)
             counts = _replaced(database, source)
     return Restored(seal, kept, *counts)
+
+
+def _workshop() -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix="extendctl-")
+    except OSError as no:
+        message = f"there is no place to look at a copy of the backup: {no.strerror}"
+        hint = "make room, or let TMPDIR name a directory that you may write to"
+        raise ConfigError(message, hint=hint) from no
 
 
 def _sealed(database: Database, path: Path) -> Seal | None:

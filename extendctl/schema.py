@@ -74,11 +74,19 @@ def upgrade(database: Database) -> Upgrade:
 
 
 def aside(database: Database, label: str) -> Path:
-    """Where a copy is kept of what is about to change: beside a file, or in the state's home."""
+    """Where a copy is kept of what is about to change: beside a file, or in the state's home.
+
+    Raises ConfigError when there is no such place.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     if database.file is not None:
         return database.file.with_name(f"{database.file.name}.{label}-{stamp}.backup")
-    state_home().mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        state_home().mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as no:
+        message = f"{database} was not changed: no backup can be kept in {state_home()}"
+        hint = "let XDG_STATE_HOME name a directory that you may write to"
+        raise ConfigError(f"{message} ({no.strerror})", hint=hint) from no
     return state_home() / f"{database.name}.{label}-{stamp}.backup"
 
 

@@ -176,6 +176,30 @@ def test_a_backup_without_room_names_its_own_place(room: int, tmp_path: Path) ->
     assert list(place.iterdir()) == []
 
 
+def test_a_backup_that_cannot_be_looked_at_in_private_is_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    fill(url)
+    copy, before = save(url, tmp_path / "copy"), contents(url)
+    monkeypatch.setattr("tempfile.tempdir", "/proc/version")
+    with pytest.raises(ConfigError, match="no place to look at a copy of the backup"):
+        put_back(url, copy)
+    assert contents(url) == before
+
+
+def test_a_server_whose_state_cannot_be_kept_aside_is_not_changed(
+    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres.database()
+    fill(url)
+    copy, before = save(url, tmp_path / "copy"), contents(url)
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/version")
+    with pytest.raises(ConfigError, match="no backup can be kept in /proc/version"):
+        put_back(url, copy)
+    assert contents(url) == before
+
+
 def damage(copy: Path) -> None:
     with copy.open("r+b") as file:
         data = file.read()

@@ -4,12 +4,14 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -576,12 +578,16 @@ class StopsAtTheFirstDeed(threading.Event):
         return self.session.working
 
 
+def stopping() -> Session:
+    """A run that is told to stop as soon as an operation is open."""
+    stop = StopsAtTheFirstDeed()
+    stop.session = Session(stop=stop)
+    return stop.session
+
+
 @deeds
 def test_interrupted_the_operation_stays_open_for_resume(call: Call, vol1: Path) -> None:
-    stop = StopsAtTheFirstDeed()
-    session = Session(stop=stop)
-    stop.session = session
-    done = call("volume", "extend", "vol1", "--size", "2G", "-o", "json", session=session)
+    done = call("volume", "extend", "vol1", "--size", "2G", "-o", "json", session=stopping())
     assert done.status == 130
     assert done.data[0]["error"]["code"] == "interrupted"
     assert done.data[0]["error"]["hint"] == "extendctl volume resume vol1"
@@ -589,12 +595,69 @@ def test_interrupted_the_operation_stays_open_for_resume(call: Call, vol1: Path)
     assert vol1.stat().st_size == GIB
 
 
+class Meanwhile(threading.Event):
+    """Something happens to the state while an operation is open; then the signal comes."""
+
+    def __init__(self, session: Session, happens: Callable[[], None]) -> None:
+        super().__init__()
+        self.session = session
+        self.happens = happens
+
+    def is_set(self) -> bool:
+        if not self.session.working:
+            return False
+        self.happens()
+        return True
+
+
+@deeds
+def test_interrupted_after_a_take_over_it_is_not_said_that_nothing_was_begun(
+    call: Call, vol1: Path
+) -> None:
+    """A laptop that slept; its user presses Ctrl-C when another has the operation already."""
+
+    def happens() -> None:
+        with open_store(f"sqlite:///{vol1.parent.parent}/state.db") as store:
+            store.take_over(store.open_operations()[0], replace(me(), pid=1))
+
+    session = Session()
+    session.stop = Meanwhile(session, happens)
+    done = call("volume", "extend", "vol1", "--size", "2G", "-o", "json", session=session)
+    (report,) = done.data
+    assert (done.status, report["error"]["code"]) == (130, "interrupted")
+    assert "taken over or ended by another program" in report["error"]["message"]
+    assert vol1.stat().st_size == GIB
+
+
+@deeds
+@pytest.mark.parametrize("words", [("extend", "vol1", "--size", "2G"), ("resume", "--all")])
+def test_interrupted_it_is_130_though_the_state_does_not_answer(
+    call: Call, vol1: Path, words: tuple[str, ...]
+) -> None:
+    def happens() -> None:
+        with closing(sqlite3.connect(vol1.parent.parent / "state.db")) as raw, raw:
+            raw.execute("DROP TABLE attachments")
+
+    if words[0] == "resume":
+        call("volume", "extend", "vol1", "--size", "2G", session=stopping())
+        disown(vol1.parent.parent / "state.db")
+    session = Session()
+    session.stop = Meanwhile(session, happens)
+    done = call("volume", *words, "-o", "json", session=session)
+    (report,) = done.data
+    assert (done.status, report["volume"], report["error"]["code"]) == (130, "vol1", "interrupted")
+    assert "what is open is not known" in report["error"]["message"]
+
+
+def disown(state: Path) -> None:
+    """Let the owner of what is open be a process that there is not."""
+    with closing(sqlite3.connect(state)) as raw, raw:
+        raw.execute("UPDATE operations SET owner_started = 1")
+
+
 @deeds
 def test_interrupted_while_waiting_for_another_nothing_was_begun(call: Call, vol1: Path) -> None:
-    stop = StopsAtTheFirstDeed()
-    session = Session(stop=stop)
-    stop.session = session
-    call("volume", "extend", "vol1", "--size", "2G", session=session)  # and so is at work on it
+    call("volume", "extend", "vol1", "--size", "2G", session=stopping())  # and so is at work on it
     words = ("volume", "extend", "vol1", "--size", "3G", "--wait", "60", "-v", "-o", "json")
     program = subprocess.Popen(
         [sys.executable, "-m", "extendctl", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE

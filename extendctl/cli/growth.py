@@ -235,7 +235,7 @@ def _one(session: Session, means: "Means", name: str, work: Work) -> VolumeRepor
         return work(means, name)
     except (Interrupted, KeyboardInterrupt, click.Abort):
         session.stop.set()
-        return _interrupted(means, name)
+        return _interrupted(means, name, begun=session.working)
     except ExtendctlError as error:
         return _failed(name, error)
     except Exception as error:  # noqa: BLE001 - a bug must not hide what became of other volumes
@@ -247,14 +247,26 @@ def _one(session: Session, means: "Means", name: str, work: Work) -> VolumeRepor
         return replace(_failed(name, bug), outcome=Outcome.INCOMPLETE)
 
 
-def _interrupted(means: "Means", name: str) -> VolumeReport:
-    """What the state says now: the operation may be open, or nothing may have been begun."""
+def _interrupted(means: "Means", name: str, *, begun: bool) -> VolumeReport:
+    """What the state says now, if it answers."""
+    try:
+        return _left(means, name, begun=begun)
+    except ExtendctlError as error:
+        return _failed(name, _unsure(name, f"what is open is not known: {error}"))
+
+
+def _left(means: "Means", name: str, *, begun: bool) -> VolumeReport:
+    """The operation may be open, or nothing may have been begun.
+
+    With `begun`, an operation that is no longer this program's has been taken over meanwhile.
+    """
     from extendctl.owner import me
 
     volume = means.store.volume(name)
     mine = volume.open_operation and means.store.operation(volume.open_operation).owner == me()
     if not mine:
-        return _not_begun(name)
+        words = f"the operation of {name} has been taken over or ended by another program"
+        return _failed(name, _unsure(name, words)) if begun else _not_begun(name)
     error = Interrupted(
         f"interrupted; operation {volume.open_operation} of {name} stays open",
         hint=f"extendctl volume resume {name}",
@@ -267,6 +279,10 @@ def _interrupted(means: "Means", name: str) -> VolumeReport:
         size=volume.size,
         error=error,
     )
+
+
+def _unsure(name: str, words: str) -> Interrupted:
+    return Interrupted(f"interrupted; {words}", hint=f"extendctl operation list --volume {name}")
 
 
 def _not_begun(name: str) -> VolumeReport:

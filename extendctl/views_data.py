@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from extendctl.model import Operation, Volume
+from extendctl.model import Operation, OperationState, Volume
 from extendctl.records import DeedRecord, Record, Run
 
 
@@ -62,8 +62,10 @@ class Story:
 
 
 def story_data(story: Story) -> dict[str, Any]:
-    """An operation's story as the JSON output has it."""
+    """An operation's story as the JSON output has it. `alive` is null once it has been closed."""
+    is_open = story.operation.state is OperationState.OPEN
     return operation_data(story.operation) | {
+        "alive": story.alive if is_open else None,
         "runs": [_run_data(one) for one in story.runs],
         "layers": [record_data(one) for one in story.records],
         "commands": [deed_data(one) for one in story.deeds],

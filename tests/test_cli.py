@@ -656,6 +656,20 @@ def disown(state: Path) -> None:
 
 
 @deeds
+def test_a_story_tells_programs_too_whether_somebody_is_at_work(call: Call, vol1: Path) -> None:
+    call("volume", "extend", "vol1", "--size", "2G", session=stopping())
+
+    def alive() -> object:
+        return call("operation", "show", "1", "-o", "json").data["alive"]
+
+    assert alive() is True
+    disown(vol1.parent.parent / "state.db")
+    assert alive() is False
+    call("volume", "resume", "vol1")
+    assert alive() is None
+
+
+@deeds
 def test_interrupted_while_waiting_for_another_nothing_was_begun(call: Call, vol1: Path) -> None:
     call("volume", "extend", "vol1", "--size", "2G", session=stopping())  # and so is at work on it
     words = ("volume", "extend", "vol1", "--size", "3G", "--wait", "60", "-v", "-o", "json")

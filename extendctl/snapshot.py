@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -47,12 +48,14 @@ def save(database: Database, path: Path) -> Seal:
     except OSError as failure:
         message = f"the backup {path} cannot be made: {failure.strerror}"
         raise ConfigError(message, hint="name a file that does not exist yet") from failure
-    partial = path.with_name(f"{path.name}.partial")
+    made = [path]
     try:
+        partial = _beside(path)
+        made += [partial, partial.with_name(f"{partial.name}-journal")]
         seal = _written(database, partial)
         partial.replace(path)
     except BaseException as failure:  # whatever it was, half a backup is none
-        for left in (path, partial, path.with_name(f"{partial.name}-journal")):
+        for left in made:
             left.unlink(missing_ok=True)
         if not isinstance(failure, OSError | sqlite3.Error):
             raise
@@ -62,8 +65,14 @@ def save(database: Database, path: Path) -> Seal:
     return seal
 
 
+def _beside(path: Path) -> Path:
+    """A new file of mode 0600, of a name that nobody else has, in the same directory."""
+    opened, name = tempfile.mkstemp(suffix=".partial", prefix=".extendctl-", dir=path.parent)
+    os.close(opened)
+    return Path(name)
+
+
 def _written(database: Database, partial: Path) -> Seal:
-    os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
     if database.sqlite:
         with database.raw() as connection:
             _vacuum_into(connection, partial)

@@ -146,6 +146,21 @@ def test_a_backup_is_never_written_over_a_file(url: str, tmp_path: Path) -> None
     assert there.read_text() == "precious"
 
 
+def test_a_backup_writes_over_no_file_beside_it(tmp_path: Path) -> None:
+    """Whatever name it has until it is whole; and it is private, whoever made a file before."""
+    url = f"sqlite:///{tmp_path}/state.db"
+    fill(url)
+    place = tmp_path / "place"
+    place.mkdir()
+    for name in ("copy.partial", "copy-journal", "copy.partial-journal"):
+        (place / name).write_text("precious")
+        (place / name).chmod(0o666)
+    copy = save(url, place / "copy")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    others = [one.read_text() for one in place.iterdir() if one != copy]
+    assert others == ["precious"] * 3
+
+
 def test_a_backup_that_cannot_be_finished_leaves_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     fill(url)

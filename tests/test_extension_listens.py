@@ -13,7 +13,7 @@ from extendctl.extension.means import LISTEN
 from extendctl.model import Opening, Operation
 from extendctl.owner import EVERY, LAPSE, me
 from extendctl.size import GIB
-from tests.extending import GOAL, VOLUME, Stage, begin
+from tests.extending import GOAL, VOLUME, Stage, begin, outgrow
 from tests.torture.blows import jump
 from tests.torture.cases import HOUR
 from tests.world.site import iscsi_ext4
@@ -53,6 +53,17 @@ def test_abandon_listens_as_well(tmp_path: Path) -> None:
     began = time.monotonic()
     abandon(stage.means(), op.id)
     assert time.monotonic() - began >= 1.5
+
+
+def test_abandon_adopts_what_is_there_after_that(tmp_path: Path) -> None:
+    """A deed of the dead owner was under way, and ends while it is listened to."""
+    stage, op = owned_elsewhere(tmp_path)
+    deed = threading.Timer(0.7, outgrow, [stage, GOAL])
+    deed.start()
+    abandon(stage.means(), op.id)
+    deed.join()
+    volume = stage.volume()
+    assert (volume.size, [one.lagging for one in volume.attachments]) == (GOAL, [True])
 
 
 def test_ctrl_c_ends_the_listening(tmp_path: Path) -> None:

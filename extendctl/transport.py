@@ -1,7 +1,10 @@
 """Run one command on a machine and hand back what it said: the verb that all transports share."""
 
 import os
+import select
+import selectors
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from extendctl.errors import ExtendctlError
 OUTPUT_LIMIT = 64 * 1024 * 1024
 """Bytes of output after which a command is taken for a flood and given up."""
 
+_CHUNK = 32 * 1024
 _MOMENT = 1.0  # seconds in which a killed process ends
 
 
@@ -75,15 +79,68 @@ class LocalTransport:
             return Result(tuple(argv), 127, "", f"{argv[0]}: command not found")
         except OSError as no:  # no process, memory or file descriptor to be had, just now
             raise LineLost(f"{argv[0]} cannot be started: {no.strerror}", sent=False) from no
+        ears = _Ears(process, stdin)
         try:
-            stdout, stderr = process.communicate(stdin, timeout=timeout)
+            ears.hear(timeout)
         except subprocess.TimeoutExpired as late:
             _give_up(process)
             raise LineLost(f"{argv[0]} did not end within {timeout:g} s", sent=True) from late
-        return Result(tuple(argv), process.returncode, _text(stdout), _text(stderr))
+        except _FloodError as flood:
+            _give_up(process)
+            raise LineLost(f"{argv[0]} said more than {OUTPUT_LIMIT} bytes", sent=True) from flood
+        stdout, stderr = map(_text, ears.said.values())
+        return Result(tuple(argv), process.returncode, stdout, stderr)
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class _FloodError(Exception):
+    """The command said more than OUTPUT_LIMIT bytes."""
+
+
+class _Ears:
+    """A process's conversation: its input is fed and both outputs are drained side by side.
+
+    Not `communicate`, which keeps whatever is said, and forgets what is still to be fed when it is
+    called again after a while.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", stdin: bytes) -> None:
+        self.said = {"stdout": bytearray(), "stderr": bytearray()}
+        self._process = process
+        self._given = memoryview(stdin)
+
+    def hear(self, timeout: float) -> None:
+        """Until it has ended. Raises TimeoutExpired, _FloodError."""
+        end = time.monotonic() + timeout
+        with selectors.DefaultSelector() as open_ones:
+            for name in ("stdin", *self.said):
+                way = selectors.EVENT_WRITE if name == "stdin" else selectors.EVENT_READ
+                open_ones.register(getattr(self._process, name), way, name)
+            while open_ones.get_map():
+                ready = open_ones.select(end - time.monotonic())
+                if time.monotonic() >= end:
+                    raise subprocess.TimeoutExpired(self._process.args, timeout)
+                for key, _ in ready:
+                    if not self._goes_on(key.data, key.fd):
+                        open_ones.unregister(key.fileobj)
+                        getattr(self._process, key.data).close()
+        self._process.wait(max(0.0, end - time.monotonic()))
+
+    def _goes_on(self, name: str, pipe: int) -> bool:
+        """Carry what one pipe takes or gives at once; False at its end."""
+        if name == "stdin":
+            try:
+                self._given = self._given[os.write(pipe, self._given[: select.PIPE_BUF]) :]
+            except BrokenPipeError:  # it has ended without reading all: its status decides
+                return False
+            return len(self._given) > 0
+        chunk = os.read(pipe, _CHUNK)
+        self.said[name] += chunk
+        if sum(map(len, self.said.values())) > OUTPUT_LIMIT:
+            raise _FloodError
+        return len(chunk) > 0
 
 
 def _give_up(process: "subprocess.Popen[bytes]") -> None:
@@ -98,5 +155,5 @@ def _give_up(process: "subprocess.Popen[bytes]") -> None:
         process.wait(_MOMENT)
 
 
-def _text(raw: bytes) -> str:
+def _text(raw: bytearray) -> str:
     return raw.decode("utf-8", errors="replace")

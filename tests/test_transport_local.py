@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from extendctl.transport import LineLost, LocalTransport
+from extendctl.transport import OUTPUT_LIMIT, LineLost, LocalTransport
 
 TOP = Path(__file__).parent.parent
 PROGRAM = """
@@ -47,6 +47,23 @@ def test_what_takes_too_long_is_ended_and_told_as_unknown(tmp_path: Path) -> Non
         LocalTransport().run(["sh", "-c", 'sleep 2; touch "$0/ended"', str(tmp_path)], timeout=0.2)
     assert lost.value.sent
     assert time.monotonic() - began < 2
+
+
+def test_a_flood_is_given_up() -> None:
+    """Not kept in memory until its time is over, which may be minutes."""
+    began = time.monotonic()
+    with pytest.raises(LineLost, match=f"said more than {OUTPUT_LIMIT} bytes") as lost:
+        LocalTransport().run(["yes"], timeout=60.0)
+    assert lost.value.sent
+    assert time.monotonic() - began < 50
+
+
+def test_what_is_read_and_said_slowly_arrives_whole() -> None:
+    """1 MB that is read late, and 10 MB in reply; and what is not read at all is no failure."""
+    given = b"x" * 1_000_000
+    said = LocalTransport().run(["sh", "-c", "sleep 0.5; cat; head -c 10000000 /dev/zero"], given)
+    assert (said.status, len(said.stdout)) == (0, 11_000_000)
+    assert LocalTransport().run(["sh", "-c", "exec <&-; echo no >&2"], given).said == "no"
 
 
 def test_what_cannot_be_started_was_not_sent() -> None:

@@ -49,8 +49,8 @@ def restore(database: Database, path: Path) -> Restored:
         copy = Path(directory, "state.db")
         with closing_database(Database(f"sqlite:///{copy}")) as source:
             _examined(source, path, copy)
-            kept = _kept(database)
-            counts = _replaced(database, source)
+            with _kept(database) as kept:
+                counts = _replaced(database, source)
     return Restored(seal, kept, *counts)
 
 
@@ -102,34 +102,59 @@ def _named(path: Path) -> Iterator[None]:
         raise ConfigError(lines, hint=wrong.fault.hint or _OTHER) from wrong
 
 
-def _kept(database: Database) -> Path | None:
+@contextmanager
+def _kept(database: Database) -> Iterator[Path | None]:
     """Keep what is there now: as a backup, or byte for byte when it cannot be read."""
     try:
-        ensure(database, create=True)
-        with database.reading() as connection:
-            check_nobody_works(connection)
-            tables = (volumes, operations)
-            if not any(connection.scalar(select(func.count()).select_from(one)) for one in tables):
-                return None
-        kept = aside(database, "replaced")
-        save(database, kept)
+        kept = _saved(database)
     except Damaged:
         if database.file is None:  # a server's own tools have to look at it first
             raise
-        database.close()
-        kept = _moved(database.file, aside(database, "damaged").with_suffix(""))
+        with _moved(database, database.file) as kept:
+            yield kept
+    else:
+        yield kept
+
+
+def _saved(database: Database) -> Path | None:
+    ensure(database, create=True)
+    with database.reading() as connection:
+        check_nobody_works(connection)
+        tables = (volumes, operations)
+        if not any(connection.scalar(select(func.count()).select_from(one)) for one in tables):
+            return None
+    kept = aside(database, "replaced")
+    save(database, kept)
+    return kept
+
+
+@contextmanager
+def _moved(database: Database, file: Path) -> Iterator[Path]:
+    """Take a damaged file out of the way; back, when nothing can take its place."""
+    database.close()
+    kept = aside(database, "damaged").with_suffix("")
+    _rename(file, kept)
+    try:
+        make_file(file)
         ensure(database, create=True)
-    return kept
+        yield kept
+    except BaseException:
+        database.close()
+        for name in _parts(file):
+            name.unlink(missing_ok=True)
+        _rename(kept, file)
+        raise
 
 
-def _moved(file: Path, kept: Path) -> Path:
-    """Take a damaged file out of the way, with what SQLite has beside it."""
-    for suffix in ("", "-wal", "-shm"):
-        part = file.with_name(f"{file.name}{suffix}")
+def _parts(file: Path) -> list[Path]:
+    """A SQLite file, and what SQLite has beside it."""
+    return [file.with_name(f"{file.name}{suffix}") for suffix in ("", "-wal", "-shm")]
+
+
+def _rename(old: Path, new: Path) -> None:
+    for part, name in zip(_parts(old), _parts(new), strict=True):
         if part.exists():
-            part.rename(kept.with_name(f"{kept.name}{suffix}"))
-    make_file(file)
-    return kept
+            part.rename(name)
 
 
 def _replaced(database: Database, source: Database) -> tuple[int, int, int]:

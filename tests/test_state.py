@@ -341,6 +341,26 @@ def test_a_damaged_state_is_kept_byte_for_byte(harm: bytes, tmp_path: Path) -> N
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_damaged_state_stays_where_it_is_when_nothing_can_take_its_place(tmp_path: Path) -> None:
+    """There is room for a copy of the backup, but not for the journal of as much, which is more."""
+    path = tmp_path / "state.db"
+    url = f"sqlite:///{path}"
+    with open_store(url) as store:
+        store.add_volume("vol1", backend="fast", source="x" * (20 << 20), identity="1", size=GIB)
+    copy, harmed = save(url, tmp_path / "copy"), b"words " * 1000
+    path.write_bytes(harmed)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (copy.stat().st_size, hard))
+    try:
+        with pytest.raises(ConfigError):
+            put_back(url, copy)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == harmed
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["copy", "state.db"]
+    assert put_back(url, copy).kept.read_bytes() == harmed
+
+
 @pytest.mark.parametrize(
     "harm",
     ["UPDATE volumes SET source = x'ff'", "UPDATE volumes SET source = CAST(x'ff' AS TEXT)"],

@@ -32,7 +32,7 @@ def ensure(database: Database, *, create: bool) -> Upgrade | None:
     is brought up to date, with a backup first; a server's is not, because other machines may use it
     with an earlier program. Raises ConfigError, naming the state and what to do, Busy, Unreachable.
     """
-    names = table_names(database)
+    names = _whole(database, table_names(database))
     if not names & set(metadata.tables):
         if names and database.sqlite:
             raise ConfigError(
@@ -71,6 +71,17 @@ def upgrade(database: Database) -> Upgrade:
         save(database, backup)
         migrate(connection, found)
     return Upgrade(found, REVISION, backup)
+
+
+def _whole(database: Database, names: set[str]) -> set[str]:
+    """The tables when nobody is making them: MariaDB shows each to others before all are there."""
+    if database.kind not in {"mysql", "mariadb"} or not names & set(metadata.tables):
+        return names
+    with database.reading() as connection:
+        if alembic_version.name in names and revision_of(connection) is not None:
+            return names
+    with database.making():
+        return table_names(database)
 
 
 def aside(database: Database, label: str) -> Path:

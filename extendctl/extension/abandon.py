@@ -29,9 +29,7 @@ def abandon(means: Means, operation_id: int, *, unmeasured: bool = False) -> Ope
         raise Busy(message, hint="wait for it, or end that program first")
     size, seen = _measured(means, volume, operation_id, unmeasured=unmeasured)
     if operation.state is OperationState.OPEN:
-        operation = means.take_over(
-            operation
-        )  # which may take a while: a last deed has ended in it
+        operation = means.take_over(operation)  # a last deed may have ended while it listened
         size, seen = _measured(means, volume, operation_id, unmeasured=unmeasured)
     means.store.abandon(operation, me(), size, seen)
     return means.store.operation(operation_id)

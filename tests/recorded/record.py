@@ -85,6 +85,7 @@ def looks(lab: Lab) -> list[dict[str, Any]]:
         for device, point, kind in found:
             phrase = {"ext4": ("ext4", device), "xfs": ("xfs", point), "btrfs": ("btrfs", point)}
             rows += [(machine, *phrase[kind]), (machine, "signature", device)]
+            rows += [(machine, "fullness", point)]
     rows += [("silo", "file_size", "/var/lib/extendctl/volumes/filevol")]
     rows += [("silo", "directory", "/var/lib/extendctl/volumes")]
     rows += [("silo", "filesystem_space", "/var/lib/extendctl/volumes")]

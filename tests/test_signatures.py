@@ -11,7 +11,7 @@ from extendctl import phrasebook
 from extendctl.compute.foreign import FOREIGN
 from extendctl.size import GIB, KIB, MIB
 from extendctl.transport import Result
-from tests.extending import GOAL, Stage, begin
+from tests.extending import GOAL, Stage, begin, code
 from tests.world import build
 from tests.world.site import iscsi_ext4, shared
 from tests.world.state import Content, Device
@@ -28,6 +28,18 @@ def _linux_raid() -> Pieces:
     """Version 1.2: magic and version, the array's UUID and name, and its own place in sectors."""
     head = struct.pack("<IIII", 0xA92B4EFC, 1, 0, 0) + UUID + b"web1:0".ljust(112, b"\0")
     return [(4096, head + struct.pack("<Q", 8))]
+
+
+def _raid_at_the_end() -> Pieces:
+    """Version 1.0: the same, 8 KiB before the end, on a boundary of 4 KiB."""
+    place = (SIZE // 512 - 16) // 8 * 8
+    ((_, head),) = _linux_raid()
+    return [(place * 512, head[:-8] + struct.pack("<Q", place))]
+
+
+def _old_raid() -> Pieces:
+    """Version 0.90: 64 KiB before the end, rounded down to 64 KiB."""
+    return [((SIZE & ~0xFFFF) - 0x10000, struct.pack("<IIII", 0xA92B4EFC, 0, 90, 0) + bytes(240))]
 
 
 def _bcache() -> Pieces:
@@ -55,6 +67,10 @@ HEADERS: dict[str, Pieces] = {
 """The least that blkid knows each of them by, and where it stands on a device."""
 
 
+SAFE = [kind for kind in FOREIGN if kind != "drbd"]
+"""What growth beneath it does no harm, in the form that blkid tells here."""
+
+
 def blkid(image: Path) -> dict[str, str]:
     """What this machine's blkid says, asked and read as the program does."""
     question = phrasebook.signature("/dev/sdb")
@@ -65,19 +81,31 @@ def blkid(image: Path) -> dict[str, str]:
     return question.parse(Result(argv, done.returncode, done.stdout, done.stderr))
 
 
+AT_AN_END: dict[str, tuple[str, str, Pieces]] = {
+    "raid 1.0": ("linux_raid_member", "1.0", _raid_at_the_end()),
+    "raid 0.90": ("linux_raid_member", "0.90.0", _old_raid()),
+    "drbd": ("drbd", "v09", HEADERS["drbd"]),
+}
+"""What is not found any more once the end is elsewhere: TYPE, VERSION, and its header."""
+
+
 def test_all_that_cannot_be_grown_has_a_header_here() -> None:
     assert set(HEADERS) == set(FOREIGN)
 
 
 @pytest.mark.parametrize("kind", HEADERS)
 def test_blkid_calls_it_so(kind: str, tmp_path: Path) -> None:
-    image = tmp_path / "image"
+    assert blkid(_image(tmp_path, HEADERS[kind]))["TYPE"] == kind
+
+
+def _image(directory: Path, pieces: Pieces) -> Path:
+    image = directory / "image"
     with image.open("wb") as file:
         file.truncate(SIZE)
-        for place, piece in HEADERS[kind]:
+        for place, piece in pieces:
             file.seek(place)
             file.write(piece)
-    assert blkid(image)["TYPE"] == kind
+    return image
 
 
 def stopped(stage: Stage, kind: str, words: str, device: str = "/dev/sdb") -> None:
@@ -95,7 +123,44 @@ def stopped(stage: Stage, kind: str, words: str, device: str = "/dev/sdb") -> No
     assert stage.check().error is None
 
 
-@pytest.mark.parametrize("kind", [*FOREIGN, "ambivalent", "ntfs"])
+@pytest.mark.parametrize("name", AT_AN_END)
+def test_blkid_tells_the_version_of_what_stands_at_the_end(name: str, tmp_path: Path) -> None:
+    """And finds it no more when the device has grown, as nobody else does."""
+    kind, version, pieces = AT_AN_END[name]
+    image = _image(tmp_path, pieces)
+    assert (blkid(image)["TYPE"], blkid(image)["VERSION"]) == (kind, version)
+    with image.open("r+b") as file:
+        file.truncate(SIZE + 16 * MIB)
+    assert blkid(image) == {}
+
+
+@pytest.mark.parametrize("name", AT_AN_END)
+def test_what_would_not_be_found_again_is_an_obstacle(name: str, tmp_path: Path) -> None:
+    kind, version, _ = AT_AN_END[name]
+    stage = begin(iscsi_ext4(), tmp_path)
+    with stage.change() as state:
+        state.machines["web1"].mounts.clear()
+        state.contents["silo/vg0/vol1"] = Content(type=kind, version=version)
+    report = stage.extend()
+    assert (code(report), report.exit_status) == ("obstacle", 3)
+    assert report.error is not None
+    assert "does not run" in report.error.fault.message
+    assert "start it first" in report.error.fault.hint
+    assert stage.world.deeds() == []
+    assert stage.store.operations() == []
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.2"])
+def test_metadata_at_the_start_are_found_again(version: str, tmp_path: Path) -> None:
+    stage = begin(iscsi_ext4(), tmp_path)
+    with stage.change() as state:
+        state.machines["web1"].mounts.clear()
+        one = Content(type="linux_raid_member", version=version)
+        state.contents["silo/vg0/vol1"] = one
+    stopped(stage, "linux_raid_member", "a software RAID on")
+
+
+@pytest.mark.parametrize("kind", [*SAFE, "ambivalent", "ntfs"])
 def test_growth_stops_there_and_says_so(kind: str, tmp_path: Path) -> None:
     stage = begin(iscsi_ext4(), tmp_path)
     with stage.change() as state:
@@ -156,10 +221,10 @@ COMMANDS = {
     "oracleasm": "ALTER DISKGROUP NAME RESIZE ALL",
     "vdo": "vdo growPhysical --name=NAME",
 }
-AT_THE_END = {"linux_raid_member": "before it is stopped", "drbd": "to the new end"}
+AT_THE_END = {"linux_raid_member": "before it is stopped"}
 
 
-@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("kind", SAFE)
 def test_the_command_that_its_own_tools_want_is_named(kind: str, tmp_path: Path) -> None:
     """And that it matters, where the metadata stand at an end that is elsewhere now."""
     stage = begin(iscsi_ext4(), tmp_path)

@@ -171,13 +171,22 @@ def _idle(site: Site, block: Block) -> Iterator[Found]:
     elif kind in _EXT:
         yield _idle_ext4(site, block, uuid)
     elif kind in FOREIGN:
-        yield site.skipped(kind, block.path, foreign.named(kind, block.path))
+        yield _foreign(site, block, kind, signature.get("VERSION", ""))
     elif kind == "ambivalent":
         reason = f"{block.path} has contradicting signatures; `wipefs {block.path}` lists them"
         yield site.skipped(kind, block.path, reason)
     else:
         reason = f"{kind} on {block.path} is not in use on this host"
         yield site.skipped(_CLOSED.get(kind, kind), block.path, reason)
+
+
+def _foreign(site: Site, block: Block, kind: str, version: str) -> Found:
+    """What is not grown here; nothing beneath it either where it would not be found any more."""
+    if not foreign.lost_by_growth(kind, version):
+        return site.skipped(kind, block.path, foreign.named(kind, block.path))
+    message, hint = foreign.warning(kind, block.path)
+    host = site.machine.name
+    return Fault("obstacle", f"{message} on {host}", hint, host)
 
 
 def _idle_ext4(site: Site, block: Block, uuid: str) -> Found:

@@ -58,6 +58,27 @@ def named(kind: str, path: str) -> str:
     return f"{FOREIGN[kind].name} on {path} cannot be grown by this program{_then(kind)}"
 
 
+def lost_by_growth(kind: str, version: str) -> bool:
+    """Whether one that does not run would not be found once the end of its device is elsewhere.
+
+    `version` is blkid's, of a RAID's metadata; blkid knows DRBD by its internal metadata alone,
+    which stand at the end (libblkid/src/superblocks/linux_raid.c and drbd.c).
+    """
+    at_the_end = version == "1.0" or version.startswith("0.90")
+    return kind == "drbd" or (kind == "linux_raid_member" and at_the_end)
+
+
+def warning(kind: str, path: str) -> tuple[str, str]:
+    """The obstacle of one for which `lost_by_growth`, and the way around it."""
+    message = (
+        f"{FOREIGN[kind].name} on {path} has its metadata at the end of the device, and does not "
+        "run: it would not be found any more once the device has grown"
+    )
+    start = {"drbd": "drbdadm up RESOURCE", "linux_raid_member": f"mdadm -I {path}"}[kind]
+    hint = f"start it first ({start}), then extend, then: {FOREIGN[kind].then}"
+    return message, f"{hint}; if it runs on another host, detach the volume from this one"
+
+
 def holding(above: Block, path: str) -> str:
     """The same of what is at work on a device, and shows by what the kernel has made of it."""
     kinds = (kind for name, kind in _RUNNING.items() if re.match(name, above.name))

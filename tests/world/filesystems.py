@@ -307,6 +307,8 @@ def blkid(call: Call) -> Answer:
             lines = [f"DEVNAME={path}", *uuid, f"{key}={content.type}"]
             if content.label:
                 lines.append(f"LABEL={_printed(content.label)}")
+            if content.version:
+                lines.append(f"VERSION={content.version}")
             return Answer(0, said(*lines))
     raise call.unknown()
 

@@ -63,6 +63,7 @@ class Content(Thing):
     busy: str = "none"  # of btrfs: its exclusive operation
     used: int = 92274688
     label: str = ""
+    version: str = ""  # blkid's, of what stands there
     table: list[list[int]] = []  # of gpt and dos: number, start and size in sectors of 512 bytes
     offset: int = 0  # of a LUKS header, in bytes
     key_file: str | None = None  # the one that opens it

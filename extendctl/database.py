@@ -4,7 +4,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -18,16 +18,10 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.exc import (
-    ArgumentError,
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    NoSuchModuleError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from extendctl.errors import Busy, ConfigError, Damaged, ExtendctlError, Unreachable
+from extendctl.database_faults import ACCESS, explained
+from extendctl.errors import Busy, ConfigError
 from extendctl.tables import alembic_version
 
 WAIT = 10.0
@@ -39,25 +33,8 @@ _DRIVERS = {
     "mariadb": ("mariadb+pymysql", "pip install 'extendctl[mariadb]'"),
     "sqlite": ("sqlite", ""),
 }
-RESTORE = "restore a backup, or move the file away to begin with an empty state"
-_ACCESS = "run as the user that owns the state, or name another place in the configuration"
-# What SQLite's primary result codes mean to an operator (https://www.sqlite.org/rescode.html).
-_SQLITE = {
-    "NOTADB": ("is not a database, or is damaged", RESTORE),
-    "CORRUPT": ("is damaged", RESTORE),
-    "READONLY": ("is read-only, or its directory is", _ACCESS),
-    "CANTOPEN": ("cannot be opened", _ACCESS),
-    "PERM": ("may not be used", _ACCESS),
-    "AUTH": ("may not be used", _ACCESS),
-    "FULL": ("cannot grow: the filesystem is full", "make room, and try again"),
-    "IOERR": ("cannot be read or written", "look at the disk and at the kernel log"),
-}
-_NO_TEXT = "Could not decode to UTF-8"  # Python's own words, for a text whose bytes have changed
+_URI_ONLY = {"mode", "cache", "immutable", "nolock", "vfs"}  # https://www.sqlite.org/uri.html
 _MAKING = 0x6578742D63746C  # "ext-ctl": an advisory lock is a number that only its users know
-# PostgreSQL: the administrator or a crash ended the connection, it is starting; connections.
-_AWAY_STATES = ("57P01", "57P02", "57P03", "08")
-_BUSY_STATES = {"55P03", "40P01", "40001", "57014"}  # PostgreSQL: no lock, deadlock, conflict
-_LOCKED = 1205  # MariaDB's number for a lock that was not given in time, of no state of its own
 
 
 class Database:
@@ -168,6 +145,11 @@ class Database:
             )
         if name.startswith("file:"):  # SQLite's own URI, which may ask for mode=ro: make nothing
             return Path(unquote(name.removeprefix("file:").partition("?")[0]))
+        if self._url.query.keys() & _URI_ONLY:  # which SQLite would leave aside without a word
+            raise ConfigError(
+                f"SQLite heeds {', '.join(sorted(self._url.query))} only in a URI of its own",
+                hint=f"write sqlite:///file:{name}?...&uri=true",
+            )
         path = Path(name)
         try:
             if not make and not path.exists():
@@ -175,7 +157,7 @@ class Database:
             make_file(path)
         except OSError as failure:
             raise ConfigError(
-                f"the state {path} cannot be made or opened: {failure.strerror}", hint=_ACCESS
+                f"the state {path} cannot be made or opened: {failure.strerror}", hint=ACCESS
             ) from failure
         return path
 
@@ -234,70 +216,9 @@ class Database:
         silence = {"read_timeout": 2 * wait, "write_timeout": 2 * wait}
         return {"connect_timeout": wait, "init_command": f"SET SESSION {limits}", **silence}
 
-    @contextmanager
-    def faults(self) -> Iterator[None]:
+    def faults(self) -> AbstractContextManager[None]:
         """Turn a database's complaints, but for IntegrityError, into ours."""
-        try:
-            yield
-        except IntegrityError:
-            raise
-        except PoolTimeout as late:
-            raise Busy(f"{self} has too many users at once") from late
-        except DataError as error:
-            said = " ".join(str(error.orig).split())
-            raise ConfigError(f"{self} cannot hold what was to be kept: {said}") from error
-        except DBAPIError as error:
-            raise self._explained(error.orig) from error
-        except sqlite3.Error as error:
-            raise self._explained(error) from error
-        except ValueError as error:  # what a type or an enumeration cannot make anything of
-            said = " ".join(str(error).split())
-            raise Damaged(f"{self} holds what nobody wrote there ({said})", hint=RESTORE) from error
-
-    def _explained(self, error: BaseException | None) -> ExtendctlError:
-        said = " ".join(str(error).split())
-        if isinstance(error, sqlite3.Error):
-            return self._explained_sqlite(getattr(error, "sqlite_errorname", ""), said)
-        state = getattr(error, "sqlstate", None)
-        if state in _BUSY_STATES or _LOCKED in getattr(error, "args", ()):
-            return Busy(f"{self} is locked: {said}", hint="try again")
-        if state is not None and str(state).startswith(_AWAY_STATES):
-            return Unreachable(
-                f"{self} has gone: {said}", hint="when the server is back, try again"
-            )
-        if state is not None or "authentication failed" in said or "does not exist" in said:
-            return ConfigError(f"{self} cannot be used: {said}", hint="check `state:`")
-        return Unreachable(f"{self} cannot be reached: {said}", hint="check the server, try again")
-
-    def _explained_sqlite(self, name: str, said: str) -> ExtendctlError:
-        code = name.removeprefix("SQLITE_").partition("_")[0]
-        if code in {"BUSY", "LOCKED"}:
-            return Busy(
-                f"{self} has been locked by another program for {self.wait:g} s",
-                hint="try again; `fuser` names the programs that have it open",
-            )
-        if self.file is not None and self.file.is_dir():
-            return ConfigError(f"{self} is a directory, not a database", hint="name a file")
-        what, hint = _SQLITE.get(code, ("does not answer as it should", RESTORE))
-        if code in {"CANTOPEN", "IOERR", "READONLY"} and self.file is not None:
-            what, hint = _beneath(self.file) or (what, hint)
-        garbled = said.startswith(_NO_TEXT)
-        kind = Damaged if garbled or code in {"NOTADB", "CORRUPT"} else ConfigError
-        return kind(f"{self} {what} ({said})", hint=hint)
-
-
-def _beneath(file: Path) -> tuple[str, str] | None:
-    """What the filesystem under a state has to say, where SQLite only says that it cannot.
-
-    On a full one -shm cannot grow, so that not even reading is possible.
-    """
-    try:
-        found = os.statvfs(file.parent)
-    except OSError:
-        return None
-    if found.f_flag & os.ST_RDONLY:
-        return "is on a filesystem that is mounted read-only", "mount it for writing, and try again"
-    return _SQLITE["FULL"] if found.f_blocks and not found.f_bavail else None
+        return explained(str(self), self.file, self.wait)
 
 
 def _alive(seconds: int) -> dict[str, int]:

@@ -9,7 +9,8 @@ from sqlalchemy import insert, inspect, select
 
 from extendctl.admission import check_nobody_works
 from extendctl.config import state_home
-from extendctl.database import RESTORE, Database
+from extendctl.database import Database
+from extendctl.database_faults import RESTORE
 from extendctl.errors import Busy, ConfigError, Damaged
 from extendctl.snapshot import SEAL, revision_of, save
 from extendctl.tables import REVISION, REVISIONS, alembic_version, metadata

@@ -17,7 +17,7 @@ SOURCE = TOP / "extendctl"
 CONFIG = "config config_*"
 STATE = (
     "store tables operations admission records volumes database postgres owner"
-    " schema migrations snapshot restoration integrity"
+    " schema migrations snapshot restoration integrity database_faults"
 )
 SSH = "ssh dial talk hostkeys identity"
 PROBES = "mounts usage probe probe_script target_probe nvmet_probe"

@@ -218,6 +218,13 @@ def test_a_state_in_memory_would_be_forgotten(url: str) -> None:
     assert "must outlive the program" in fault(url)
 
 
+@pytest.mark.parametrize("query", ["mode=ro", "immutable=1&mode=rw"])
+def test_what_sqlite_would_leave_aside_is_refused(query: str, tmp_path: Path) -> None:
+    """Without its own form of a URI SQLite opens `x.db?mode=ro` for writing."""
+    assert "only in a URI of its own" in fault(f"sqlite:///{tmp_path}/x.db?{query}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_url_that_cannot_be_read_is_not_repeated() -> None:
     said = fault("postgresql:/ops:hunter2@db/state")
     assert said == "the state's URL cannot be read"

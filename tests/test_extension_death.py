@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from extendctl.model import Outcome, VolumeReport
+from extendctl.extension.abandon import abandon
+from extendctl.model import OperationState, Outcome, VolumeReport
 from extendctl.owner import LAPSE, me
 from tests.extending import GOAL, MEMORY, VOLUME, Make, Rehearsal, Stage, grown, sizes, untrue
 from tests.mortal import EVERYTHING, Fate, Program, extending, killed, start, stopped
@@ -101,6 +102,35 @@ def test_who_resumes_and_is_killed_is_followed_as_well(directory: Path) -> None:
             break
         healed(stage, before)
     assert number > 10
+    stage.store.close()
+
+
+def giving_up(stage: Stage) -> VolumeReport:
+    """`operation abandon`, of the operation that a dead program has left open."""
+    ended = abandon(stage.means(), 1)
+    assert ended.state is OperationState.ABANDONED
+    return stage.check()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("kinds", [EVERYTHING, CALLS], ids=["deeds", "questions"])
+def test_who_abandons_and_is_killed_leaves_a_way_out(
+    number: int, kinds: tuple[str, ...], directory: Path
+) -> None:
+    """Of each moment of abandon; the extension died after its first deed, its second, its last."""
+    rehearsal = Rehearsal(iscsi_ext4, directory, shared=True)
+    before = sizes(rehearsal.state)
+    for moment in range(1, 100):
+        stage = rehearsal.again()
+        assert start(stage, Fate(number, killed, ("deed after",))).ended() == -signal.SIGKILL
+        status = start(stage, Fate(moment, killed, kinds), giving_up).ended()
+        if stage.store.operation(1).state is OperationState.OPEN:
+            abandon(stage.means(), 1)
+        assert stage.volume().size == GOAL  # as it is on the backend, which has grown
+        healed(stage, before)
+        if status != -signal.SIGKILL:
+            break
+    assert moment > 2
     stage.store.close()
 
 

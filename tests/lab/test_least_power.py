@@ -11,12 +11,18 @@ from tests.lab import least, program, tall, targets
 from tests.lab.lab import Lab
 from tests.lab.program import MIB, Program, Ran, Sizes
 from tests.lab.recipe import WEB1
+from tests.lab.tall import Tall
 
 NAMES = ("ext4vol", "xfsvol", "btrfsvol", "localvol", "filevol", "rawvol", "tallvol")
-STACKS = tuple(
-    one for one in tall.TALL
-    if one.name in {"lukslv", "mbrvol", "swapvol", "loopgpt", "aliasvol", "offline"}
+STACKS = (
+    *(
+        one for one in tall.TALL
+        if one.name in {"lukslv", "mbrvol", "loopgpt", "aliasvol", "offline"}
+    ),
+    Tall("bareswap", "mkswap -q -L swap1 $dev; swapon -p 7 $dev", ("path", "swap")),
 )  # fmt: skip
+BLANK = Tall("blankvol", "mkswap -q -L 'my swap' $dev; swapon $dev", ("path", "swap"))
+"""No pattern of sudo's takes in a blank, or one word could be sent as two."""
 GOALS = {
     **dict.fromkeys(NAMES, 1060 * MIB),
     **dict.fromkeys((one.name for one in STACKS), 500 * MIB),
@@ -42,6 +48,7 @@ class Job:
     created: tuple[Any, ...]
     discovered: Any
     refused: Any
+    blank: Any
     secrets: Mapping[str, str]
     places: Mapping[str, str]
     idle: dict[str, list[str]]
@@ -72,6 +79,7 @@ def job(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Job:
     checked = limited.run("volume", "check", *GOALS)
     hosts = limited.run("host", "check")
     discovered = limited.run("volume", "discover", "fast")
+    blank = limited.run("volume", "extend", BLANK.name, "--size", "500M", status=3)
     lab.put("web1", KEY, keys["wrong"])
     refused = limited.run("volume", "extend", "lukslv", "--size", "600M", status=3)
     heard += [*created, checked, hosts, discovered, refused]
@@ -84,6 +92,7 @@ def job(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Job:
         created=tuple(one.json for one in created),
         discovered=discovered.json,
         refused=refused.result,
+        blank=blank.result,
         secrets=keys,
         places=places(lab, limited, heard),
         idle={name: least.idle(lab, limited, name) for name in lab.names},
@@ -102,11 +111,11 @@ def build(lab: Lab, limited: Program, key: str) -> Program:
     least.empower(lab, limited)
     lab.put("web1", KEY, key)
     lab.run("web1", f"chmod 0400 {KEY}")
-    tall.build(lab, STACKS)
+    tall.build(lab, (*STACKS, BLANK))
     targets.build(lab, limited)
     targets.take(limited)
     program.side_by_side(lambda volume: program.take(limited, volume), program.named(*NAMES))
-    for one in STACKS:
+    for one in (*STACKS, BLANK):
         words = ("--backend", one.backend, "--source", one.name)
         limited.run("volume", "import", one.name, *words)
         limited.run("volume", "attach", one.name, "web1")
@@ -210,6 +219,11 @@ def test_the_program_never_asked_for_more(job: Job) -> None:
 def test_every_rule_of_the_file_is_needed(job: Job) -> None:
     """web2 has one volume: what is not needed there is on web1."""
     assert job.idle == {**IDLE, "web2": job.idle["web2"]}
+
+
+def test_a_label_with_a_blank_is_refused_before_anything_grows(job: Job) -> None:
+    assert "may not run mkswap on web1" in job.blank["error"]["message"]
+    assert job.blank["size"] == 360 * MIB
 
 
 def test_the_key_of_a_mapping_is_found_nowhere(job: Job) -> None:

@@ -1,6 +1,8 @@
 """A deed is begun within its lease or not at all: on simulated machines, and by a real shell."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,12 @@ from extendctl import lease
 from extendctl.config import HostConfig
 from extendctl.errors import Unreachable
 from extendctl.figures import Garbled
-from extendctl.host import Deed, Host
+from extendctl.host import CLEAN, Deed, Host
 from extendctl.model import Outcome
 from extendctl.owner import LAPSE
 from extendctl.stack import ToolFailed
 from extendctl.transport import LocalTransport, Result
+from tests import phrases
 from tests.extending import begin
 from tests.world import changes
 from tests.world.site import ATTACHED, iscsi_ext4
@@ -141,3 +144,48 @@ def test_a_tool_that_exits_with_that_status_has_begun(tmp_path: Path) -> None:
     with pytest.raises(ToolFailed):
         host.do(Deed(("sh", "-c", script, str(tmp_path / "made"))))
     assert (tmp_path / "made").exists()
+
+
+@dataclass
+class Wire:
+    """A line on which nothing happens: it tells the time, and keeps what else was sent."""
+
+    sent: list[tuple[str, ...]] = field(default_factory=list)
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60.0) -> Result:
+        if stdin == lease.CLOCK_SCRIPT.encode():
+            return told(f"boot-id\t{BOOT}", "uptime\t1000.5")
+        self.sent.append(tuple(argv))
+        return Result(tuple(argv), 0, "", "")
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+DEEDS = {
+    f"{name}{words!r}": phrase(*words)
+    for name, phrase in phrases.every_phrase().items()
+    for words in phrases.SAID[name]
+    if isinstance(phrase(*words), Deed)
+}
+
+
+@pytest.mark.parametrize("user", ["root", "ops"])
+@pytest.mark.parametrize("said", DEEDS)
+def test_each_deed_of_the_phrasebook_outlives_its_line_and_has_a_lease(
+    said: str, user: str
+) -> None:
+    """None is sent bare: what it travels in is proved on a real sshd by test_outliving.py."""
+    wire, deed = Wire(), DEEDS[said]
+    assert isinstance(deed, Deed)
+    host = Host(HostConfig("box", user=user), wire, is_root=user == "root")
+    with suppress(ToolFailed):  # some are believed only if they say so
+        host.do(deed)
+    (sent,) = wire.sent
+    begin, lease_, words = sent[:4], sent[4:6], sent[6:]
+    assert begin == lease.OUTLIVING
+    assert 'trap "" HUP PIPE; exec "$@"' in begin[2]
+    assert lease_ == (BOOT, str(int(1000.5 + lease.LEASE)))
+    sudo = () if user == "root" else ("sudo", "-n")
+    assert words[: 3 + len(sudo)] == (*CLEAN, *sudo)
+    assert words[-len(deed.argv) :] == deed.argv

@@ -38,20 +38,27 @@ def is_dead(owner: Owner, heartbeat_age: float | None) -> bool:
     """Whether the owner can no longer act; `heartbeat_age` in seconds, None when not known.
 
     On the owner's own machine the process table knows at once. From another only silence tells,
-    and an owner of whom no heartbeat is known is not taken for dead.
+    and an owner of whom no heartbeat is known is not taken for dead. One from another boot of this
+    machine is dead if it was not heard of since: a clone may have the same name and machine id,
+    and another boot because it is another machine.
     """
     silent = heartbeat_age is not None and heartbeat_age > LAPSE
     here = me()
     if owner.machine != here.machine:
         return silent
     if owner.boot_id != here.boot_id:
-        return True
+        return silent or before_this_boot(heartbeat_age, _uptime())
     try:
         stat = Path(f"/proc/{owner.pid}/stat").read_text(errors="replace")
     except OSError:
         return not _exists(owner.pid) or silent
     state, started = _state_and_start(stat)
     return started != owner.started or state in {"Z", "X"}
+
+
+def before_this_boot(heartbeat_age: float | None, uptime: float) -> bool:
+    """Whether the last heartbeat, so many seconds ago, came before this machine was started."""
+    return heartbeat_age is not None and heartbeat_age > uptime
 
 
 class Heartbeat:
@@ -119,6 +126,11 @@ def _line(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         return ""
+
+
+def _uptime() -> float:
+    """Seconds since this machine was started (proc(5))."""
+    return float(Path("/proc/uptime").read_text().split()[0])
 
 
 def _exists(pid: int) -> bool:

@@ -22,7 +22,7 @@ from extendctl.model import (
     Seen,
     Volume,
 )
-from extendctl.owner import LAPSE, Heartbeat, is_dead, me
+from extendctl.owner import LAPSE, Heartbeat, before_this_boot, is_dead, me
 from extendctl.size import GIB, Size
 from extendctl.stack import Measured, Obstacle
 from extendctl.store import Store, open_store
@@ -461,11 +461,20 @@ def test_an_owner_is_told_from_others(store: Store) -> None:
     elsewhere = replace(here, machine="elsewhere:1")
     assert not is_dead(here, 10 * LAPSE)
     assert is_dead(replace(here, started=here.started + 1), 0)
-    assert is_dead(replace(here, boot_id="another"), 0)
+    assert is_dead(replace(here, boot_id="another"), LAPSE + 1)
+    assert not is_dead(replace(here, boot_id="another"), 0)  # a clone of this machine, and alive
     assert is_dead(replace(here, pid=2**22 + 1), 0)
     assert not is_dead(elsewhere, LAPSE)
     assert is_dead(elsewhere, LAPSE + 1)
     assert not is_dead(elsewhere, None)
+
+
+def test_who_was_heard_of_before_this_boot_alone_died_with_the_one_before() -> None:
+    """At once after a reboot, as uptime is short then; a clone's heart beats on."""
+    assert before_this_boot(31.0, 30.5)
+    assert not before_this_boot(15.0, 30.5)
+    assert not before_this_boot(-5.0, 30.5)  # the clock was set back over the reboot
+    assert not before_this_boot(None, 30.5)
 
 
 def test_a_zombie_is_dead_and_a_name_may_hold_a_parenthesis(tmp_path: Path) -> None:

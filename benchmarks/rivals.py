@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.clock import MIB, Cost, timed
 from benchmarks.tape import Call, Recording
 from extendctl.config import Config, HostConfig
+from extendctl.host import CLEAN, SUDO
 from extendctl.lease import OUTLIVING
 
 # A number this near to the goal, as a part of it, is a size in bytes or sectors and moves with it:
@@ -149,11 +150,13 @@ def _unleased(words: Sequence[str]) -> Sequence[str]:
 def typed(words: Sequence[str]) -> Iterator[str]:
     """A command as a person types it: with sudo, and without what else the program puts around."""
     rest = list(_unleased(words))
-    if rest[:2] == ["sudo", "-n"]:
+    if tuple(rest[: len(CLEAN)]) == CLEAN:
+        rest = rest[len(CLEAN) :]
+    if tuple(rest[: len(SUDO)]) == SUDO:
         yield "sudo"
-        rest = rest[2:]
-    if "timeout" in rest[:4]:
-        rest = rest[rest.index("timeout") + 4 :]
+        rest = rest[len(SUDO) :]
+    if rest[:1] == ["timeout"]:
+        rest = rest[4:]
     yield from rest
 
 

@@ -140,7 +140,7 @@ def _lap(found: Recording, name: str, work: Callable[[], object]) -> None:
 
 
 def _marked(call: Call, deeds: set[tuple[str, tuple[str, ...]]]) -> Call:
-    """A deed travels in sudo, env and timeout; sudo is also asked whether it would run it."""
+    """A deed travels in env, sudo and timeout; sudo is also asked whether it would run it."""
     for host, argv in deeds:
         plain = "-l" not in call.argv[: len(call.argv) - len(argv)]
         if call.host == host and call.argv[-len(argv) :] == argv and plain:

@@ -20,7 +20,7 @@ PACKAGES := qemu-system-x86 qemu-utils mmdebstrap openssh-server openssh-client 
 ALONGSIDE := -n auto --dist worksteal
 
 # What of the lab would make `make test` too long.
-MORE := $(addprefix tests/lab/test_,tall_stack.py targets.py pauses.py least_power.py \
+MORE := $(addprefix tests/lab/test_,targets.py pauses.py least_power.py \
 	program_dies.py discovery.py)
 
 # In CI nothing may be skipped: a test that could not run is a test that failed.
@@ -91,10 +91,11 @@ lab-down: venv ## stop them
 .PHONY: test
 test: packages venv lint ## install what is missing, lint, all tests but `tall`, the lab from nothing
 	$(PY) -m pytest $(ALONGSIDE) -m 'not lab and not live'
-	$(PY) -m pytest -m 'lab or live' $(MORE:%=--ignore=%)
+	$(PY) -m pytest -m '(lab or live) and not more' $(MORE:%=--ignore=%)
 
 .PHONY: tall
 tall: packages venv ## more of the lab: every stack, other targets, least power, fio, kill -9; an hour
+	$(PY) -m pytest -m more tests/lab
 	$(PY) -m pytest $(MORE)
 
 .PHONY: torture

@@ -19,6 +19,7 @@ from extendctl.errors import (
 )
 from extendctl.extension.means import Desk, Means, attempt
 from extendctl.model import Attachment, GrowOptions, Identity, Volume
+from extendctl.policy import Request, against_new
 from extendctl.size import Size, round_up
 from extendctl.stack import Stack, Trunk
 
@@ -32,7 +33,10 @@ def create(  # noqa: PLR0913 - what `volume create` can be told
     project: str | None = None,
     initiators: Sequence[str] = (),
 ) -> Volume:
-    """Make a new volume on a backend and take it in. Raises what the backend says."""
+    """Make a new volume on a backend and take it in. Raises what the backend says.
+
+    `size` in bytes. Raises Refused (`limit-exceeded`) before anything is made.
+    """
     names.name(name, "volume")
     for one in initiators:
         names.iqn(one)
@@ -44,6 +48,7 @@ def create(  # noqa: PLR0913 - what `volume create` can be told
     desk = means.desk(name)
     desk.journal.unrecorded = True  # there is no operation yet, and no data to lose
     driver = desk.backend(backend)
+    _within_limits(means, driver, name, size, project)
     _spared(means, driver, name, size)
     try:
         source = driver.create(name, size, initiators)
@@ -67,14 +72,50 @@ def _free(means: Means, name: str) -> None:
         raise Refused((Fault("obstacle", f"there is a volume {name} already"),))
 
 
+def _within_limits(
+    means: Means, driver: Backend, name: str, size: Size, project: str | None
+) -> None:
+    """Raise Refused (`limit-exceeded`) when policy does not let a new volume be that large."""
+    policy = means.config.policy
+    limits = policy.limits
+    bounds = (limits.max_size, limits.min_pool_free, limits.max_thin_data)
+    if bounds == (None, None, None) and project not in policy.projects:
+        return  # nothing that the pool would have to be measured for
+    pool, group = driver.usage(), _thick_group(means, driver)
+    rounded = round_up(size, pool.unit)
+    wanted = Request(
+        asker=means.asker,
+        volume=name,
+        project=project,
+        attached=False,
+        before=0,
+        goal=rounded,
+        project_total=0 if project is None else means.store.project_total(project),
+        pool=pool,
+        thin=group is None,
+        needed=0 if group is None or _has(driver, group, name) else rounded,
+    )
+    faults = against_new(policy, wanted)
+    if faults:
+        raise Refused(faults)
+
+
+def _thick_group(means: Means, driver: Backend) -> str | None:
+    """The volume group that a new volume takes its whole size from; None where it is thin."""
+    settings = means.config.backends[driver.name]
+    return settings.volume_group if settings.pool is None else None
+
+
+def _has(driver: Backend, group: str, name: str) -> bool:
+    """What an earlier try has left has its space already, or is another's."""
+    return name in driver.machine.ask(phrasebook.logical_volumes(group))
+
+
 def _spared(means: Means, driver: Backend, name: str, size: Size) -> None:
     """Raise Refused when a new thick volume would take what an operation was promised."""
-    settings, seen = means.config.backends[driver.name], means.store.clock()
-    group = settings.volume_group
-    if group is None or settings.pool is not None:
+    seen, group = means.store.clock(), _thick_group(means, driver)
+    if group is None or _has(driver, group, name):
         return
-    if name in driver.machine.ask(phrasebook.logical_volumes(group)):
-        return  # what an earlier try has left has its space already, or is another's
     pool = driver.usage()
     needed = round_up(size, pool.unit)
     if needed <= pool.free:  # else the backend says it, with all else that is against it

@@ -1,7 +1,7 @@
 """Decide whether somebody may extend a volume; pure, and every reason is given."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from extendctl.config import RULES, Limits, PolicyConfig
 from extendctl.errors import Fault
@@ -80,6 +80,14 @@ def decide(policy: PolicyConfig, request: Request) -> Decision:
         else:
             reasons.append(verdict)
     return Decision(tuple(reasons), tuple(faults))
+
+
+def against_new(policy: PolicyConfig, request: Request) -> tuple[Fault, ...]:
+    """The limits that a new volume would exceed; nothing grows, so that growth is not limited."""
+    limits = replace(policy.limits, max_growth=None)
+    wanted = replace(request, confirmed=True)
+    found = _limits(replace(policy, limits=limits), wanted)
+    return tuple(one for one in found if isinstance(one, Fault))
 
 
 def _rules(rules: Mapping[str, str | tuple[str, ...]], request: Request) -> Iterator[str | Fault]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from extendctl import inventory
+from extendctl.config import Limits
 from extendctl.errors import SAME_AGAIN, ExtendctlError, Refused, Usage
 from extendctl.extension.means import attempt
 from extendctl.model import Volume
@@ -170,6 +171,86 @@ def test_a_thin_pool_that_is_not_there_is_known_before(tmp_path: Path) -> None:
 
 def test_too_little_space_is_known_before(tmp_path: Path) -> None:
     refused(bare(iscsi_ext4(), tmp_path), "less than 1000 GiB", 1000 * GIB)
+
+
+@every_backend
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (Limits(max_size=GIB - 1), "max_size: the volume's new size would be 1 GiB"),
+        (Limits(min_pool_free=100.0), "min_pool_free: "),
+    ],
+)
+def test_a_limit_of_policy_holds_for_a_new_volume(
+    name: str, limits: Limits, said: str, tmp_path: Path
+) -> None:
+    stage = bare(MAKES[name](), tmp_path)
+    stage.governed(limits)
+    refused(stage, said)
+    assert code_of(create(stage)) == "limit-exceeded"
+
+
+def code_of(made: Volume | ExtendctlError) -> str | None:
+    return made.fault.code if isinstance(made, ExtendctlError) else None
+
+
+@pytest.mark.parametrize("name", ["thin", "file", "fileio"])
+def test_the_fill_of_a_pool_is_limited_for_thin_volumes(name: str, tmp_path: Path) -> None:
+    stage = bare(MAKES[name](), tmp_path)
+    stage.governed(Limits(max_thin_data=1.0))
+    refused(stage, "max_thin_data: the pool's data is")
+
+
+@every_backend
+def test_a_new_volume_within_the_limits_is_made(name: str, tmp_path: Path) -> None:
+    """At a limit is allowed; a new volume grows by nothing, and there is nothing to confirm."""
+    stage = bare(MAKES[name](), tmp_path)
+    stage.governed(Limits(max_size=GIB, max_growth=1, confirm_above=1.0, min_pool_free=1.0))
+    assert isinstance(create(stage), Volume)
+
+
+def test_limits_of_a_new_volume_hold_after_rounding(tmp_path: Path) -> None:
+    """A byte more than fits is an extent more."""
+    stage = bare(iscsi_ext4(), tmp_path)
+    stage.governed(Limits(max_size=GIB + 1))
+    refused(stage, "max_size: the volume's new size would be", GIB + 1)
+
+
+def test_a_project_is_not_overdrawn_by_a_new_volume(tmp_path: Path) -> None:
+    """What the project has counts; a volume of no project or of another is no part of it."""
+    stage = bare(iscsi_ext4(), tmp_path)
+    stage.governed(projects={"web": 3 * GIB})
+    backend = stage.site.backend.name
+
+    def make(name: str, project: str | None) -> Volume | ExtendctlError:
+        return attempt(
+            lambda: inventory.create(stage.means(), name, backend, 2 * GIB, project=project)
+        )
+
+    assert isinstance(make("vol2", "web"), Volume)
+    stage.world.forget()
+    over = make("vol3", "web")
+    assert (code_of(over), stage.world.deeds()) == ("limit-exceeded", [])
+    assert "max_total: the total of project web would be 4 GiB" in str(over)
+    assert isinstance(make("vol3", None), Volume)
+    assert isinstance(make("vol4", "mail"), Volume)
+
+
+def test_what_an_earlier_try_has_left_needs_no_more_of_the_pool(tmp_path: Path) -> None:
+    stage = bare(local_lvm(), tmp_path)
+    group = stage.world.machine(stage.site.silo).groups["vg0"]
+    stage.governed(Limits(min_pool_free=100.0 * (group.free - GIB) / group.size))
+    assert isinstance(create(stage), Volume)
+    stage.store.remove_volume("vol2")
+    assert isinstance(create(stage), Volume)
+
+
+def test_taking_in_is_not_limited(tmp_path: Path) -> None:
+    """What is there is there, whatever policy would have said."""
+    stage = bare(iscsi_ext4(), tmp_path)
+    stage.governed(Limits(max_size=GIB, min_pool_free=100.0), projects={"web": GIB})
+    taken = inventory.take(stage.means(), "vol1", stage.site.backend.name, "vol1", "web")
+    assert taken.size == 10 * GIB
 
 
 # What is somebody else's -------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -46,7 +46,7 @@ class Found:
             "source": self.source.name,
             "size": self.source.size,
             "identity": None if known is None else str(known),
-            "attachments": [asdict(one) | {"compute": "linux"} for one in self.sights],
+            "attachments": [one.as_dict() for one in self.sights],
             "unasked": list(self.unasked),
             "outcome": str(self.outcome),
             "error": None if self.error is None else self.error.as_dict(),

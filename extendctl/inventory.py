@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from extendctl import compute, lookout, names, phrasebook
+from extendctl import compute, lookout, names, phrasebook, questions
 from extendctl.admission import Promise
 from extendctl.backends import Backend
-from extendctl.compute.sight import Sight
+from extendctl.compute.sight import Sight, sight
 from extendctl.errors import (
     SAME_AGAIN,
     ExtendctlError,
@@ -18,6 +18,7 @@ from extendctl.errors import (
     not_found,
 )
 from extendctl.extension.means import Desk, Means, attempt
+from extendctl.host import Host
 from extendctl.model import Attachment, GrowOptions, Identity, Volume
 from extendctl.policy import Request, against_new
 from extendctl.size import Size, round_up
@@ -144,10 +145,15 @@ class Place:
 
 
 def attach(means: Means, name: str, place: Place) -> Attachment:
-    """Write down that a host uses a volume, when the host sees it. Raises Refused otherwise."""
+    """Write down that a host uses a volume, when the host sees it. Raises Refused otherwise.
+
+    A host whose device is smaller than the volume lags.
+    """
     volume = means.store.volume(name)
     desk = means.desk(name)
-    return _attach(means, volume, place, _seen(desk, volume, place, _trunk(desk, volume)))
+    identity = _identity(volume, _trunk(desk, volume))
+    stack = _seen(desk, volume, place, identity)
+    return _attach(means, volume, place, stack, _covers(desk.machine(place.host), identity))
 
 
 def discover(means: Means, name: str) -> tuple[list[Attachment], dict[str, ExtendctlError]]:
@@ -170,7 +176,12 @@ def discover(means: Means, name: str) -> tuple[list[Attachment], dict[str, Exten
 def attach_seen(means: Means, name: str, seen: Sight) -> Attachment:
     """Write down that a host has a volume. Raises Refused when that is known, Busy."""
     return means.store.attach(
-        name, seen.host, device=seen.device, mountpoint=seen.mountpoint, size=seen.size
+        name,
+        seen.host,
+        device=seen.device,
+        mountpoint=seen.mountpoint,
+        size=seen.size,
+        covers=seen.covers,
     )
 
 
@@ -195,8 +206,12 @@ def _identity(volume: Volume, trunk: Trunk) -> Identity:
     raise not_found(message, hint)
 
 
-def _seen(desk: Desk, volume: Volume, place: Place, trunk: Trunk) -> Stack:
-    identity = _identity(volume, trunk)
+def _covers(machine: Host, identity: Identity) -> Size | None:
+    seen = sight(machine, machine.ask(questions.facts()), identity)
+    return None if seen is None else seen.covers
+
+
+def _seen(desk: Desk, volume: Volume, place: Place, identity: Identity) -> Stack:
     wanted = Attachment(0, place.host, place.compute, place.domain, place.server)
     machine = desk.machine(place.host)
     home = desk.machine(desk.means.config.backends[volume.backend].host)
@@ -207,10 +222,10 @@ def _seen(desk: Desk, volume: Volume, place: Place, trunk: Trunk) -> Stack:
     return compute.build(wanted, machine).stack(identity, GrowOptions())
 
 
-def _attach(means: Means, volume: Volume, place: Place, stack: Stack) -> Attachment:
-    lowest = stack.layers[0] if stack.layers else None
-    device = lowest is not None and lowest.kind in {"path", "loop", "multipath", "nvme"}
-    size = lowest.measure() if lowest is not None and device else volume.size
+def _attach(
+    means: Means, volume: Volume, place: Place, stack: Stack, covers: Size | None
+) -> Attachment:
+    size = stack.devices[-1].measure() if stack.devices else volume.size
     return means.store.attach(
         volume.name,
         place.host,
@@ -220,4 +235,5 @@ def _attach(means: Means, volume: Volume, place: Place, stack: Stack) -> Attachm
         device=stack.device,
         mountpoint=stack.mountpoint,
         size=size,
+        covers=covers,
     )

@@ -137,8 +137,9 @@ class Volumes:
         device: str | None = None,
         mountpoint: str | None = None,
         size: Size | None = None,
+        covers: Size | None = None,
     ) -> Attachment:
-        """Write down that a volume is in use on a host.
+        """Write down that a volume is in use on a host; it lags if it covers less than the volume.
 
         Raises Refused (`not-found`, or `obstacle` when that is known already), Busy while an
         operation is open: it has planned for the hosts that it knows.
@@ -149,13 +150,15 @@ class Volumes:
             with self._database.writing() as connection:
                 row = locked_volume(connection, volume)
                 check_idle(connection, row)
-                made = insert(attachments).values(values | {"volume_id": row.id})
+                lagging = covers is not None and covers < row.size
+                more = {"volume_id": row.id, "lagging": lagging}
+                made = insert(attachments).values(values | more)
                 attachment_id = connection.scalar(made.returning(attachments.c.id))
         except IntegrityError as known:
             message = f"{volume} is attached to {host} already ({_use(compute, domain, server)})"
             raise Refused((Fault("obstacle", message, host=host),)) from known
         return Attachment(int(attachment_id or 0), host, compute, domain or None, server or None,
-                          device, mountpoint, size)  # fmt: skip
+                          device, mountpoint, size, lagging)  # fmt: skip
 
     def detach(
         self,

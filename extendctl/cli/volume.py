@@ -142,6 +142,8 @@ def _attached_wherever(means: "Means", name: str) -> Answer:
 def _attached(name: str, one: "Attachment") -> Line:
     where = f", mounted on {one.mountpoint}" if one.mountpoint else ""
     words = f"{name}: attached to {one.host} as {one.device or 'unknown'}{where}"
+    if one.lagging:
+        return Line(f"{words}; it lags: extendctl volume resume {name}", Tone.WARN)
     return Line(words, Tone.GOOD)
 
 

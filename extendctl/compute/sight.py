@@ -1,26 +1,40 @@
 """What a host has of a volume, seen from one look at it: nothing is asked beyond the probe."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from extendctl.compute.climb import number_of, partitions
+from extendctl.compute.climb import Found, number_of, partitions
 from extendctl.compute.filesystem import writable
 from extendctl.compute.linux import bottom
+from extendctl.compute.nvme import NvmeLayer
+from extendctl.compute.scsi import PathLayer
 from extendctl.compute.site import Site
 from extendctl.errors import Refused
 from extendctl.host import Host
 from extendctl.model import GrowOptions, Identity
 from extendctl.probe import Block, HostFacts
-from extendctl.size import Size
+from extendctl.size import Size, round_down
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A volume as a host sees it: the device that stands for it, its bytes, where it is mounted."""
+    """A volume as a host sees it: the device that stands for it, its bytes, where it is mounted.
+
+    `covers` is the size in bytes of the largest volume that the device would be full for; None
+    where that cannot be told: its size is not known, or it is kept from growing.
+    """
 
     host: str
     device: str
     mountpoint: str | None
     size: Size
+    covers: Size | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The sight as the JSON output has it."""
+        shown = ("host", "device", "mountpoint", "size")
+        return {name: getattr(self, name) for name in shown} | {"compute": "linux"}
 
 
 def sight(machine: Host, facts: HostFacts, identity: Identity) -> Sight | None:
@@ -30,12 +44,31 @@ def sight(machine: Host, facts: HostFacts, identity: Identity) -> Sight | None:
     """
     site = Site(machine, facts, identity, GrowOptions())
     try:
-        device, _ = bottom(site)
+        device, lowest = bottom(site)
     except Refused as no:
         if no.fault.code == "not-found":
             return None
         raise
-    return Sight(machine.name, device.path, _mountpoint(facts, device), device.size)
+    mountpoint = _mountpoint(facts, device)
+    return Sight(machine.name, device.path, mountpoint, device.size, _covers(site, device, lowest))
+
+
+def _covers(site: Site, device: Block, lowest: Iterable[Found]) -> Size | None:
+    """What the smallest of a volume's devices covers: the path that lags, or the map over it."""
+    if site.identity.kind == "dm-uuid":
+        return None  # the backend's own device
+    paths = [one for one in lowest if isinstance(one, PathLayer | NvmeLayer)]
+    names = {device.name, *(name for one in paths for name in one.devices)}
+    found = [_covered(site.facts.blocks[name]) for name in names if name in site.facts.blocks]
+    return min((one for one in found if one is not None), default=None)
+
+
+def _covered(block: Block) -> Size | None:
+    """Bytes of a volume of which a device takes all whole sectors, behind its offset."""
+    limited = block.size_limit and block.size >= round_down(block.size_limit, block.sector)
+    if limited or not block.size:
+        return None
+    return block.offset + block.size + block.sector - 1
 
 
 def _mountpoint(facts: HostFacts, block: Block, below: frozenset[str] = frozenset()) -> str | None:

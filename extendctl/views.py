@@ -16,7 +16,7 @@ from extendctl.model import (
 )
 from extendctl.page import Cell, Line, Page, Table, Tone, cell, facts
 from extendctl.records import Record
-from extendctl.size import human
+from extendctl.size import Size, human
 from extendctl.views_data import moment
 
 _TONES = {
@@ -162,12 +162,18 @@ def summary(report: VolumeReport) -> str:
 
 
 def _sizes(report: VolumeReport) -> str:
-    after = report.goal if report.outcome is Outcome.PLANNED else report.size
+    after = _foretold(report) if report.outcome is Outcome.PLANNED else report.size
     if report.before is None or report.before == after:
         return human(after)
     if human(report.before) == human(after):  # or it would read `10 GiB -> 10 GiB`
         return f"{report.before} bytes -> {after} bytes"
     return f"{human(report.before)} -> {human(after)}"
+
+
+def _foretold(report: VolumeReport) -> Size | None:
+    """What a volume will have: its goal, or what its backend has already where that is more."""
+    lowest = report.layers[0].after if report.layers else None
+    return max((one for one in (report.goal, lowest) if one is not None), default=None)
 
 
 def checked(reports: Sequence[VolumeReport]) -> Page:

@@ -592,6 +592,8 @@ def test_interrupted_the_operation_stays_open_for_resume(call: Call, vol1: Path)
     assert done.data[0]["error"]["code"] == "interrupted"
     assert done.data[0]["error"]["hint"] == "extendctl volume resume vol1"
     assert done.data[0]["status"] == "extending"
+    sizes = [done.data[0][name] for name in ("before", "goal", "size")]
+    assert sizes == [GIB, 2 * GIB, GIB]
     assert vol1.stat().st_size == GIB
 
 
@@ -684,6 +686,7 @@ def test_interrupted_while_waiting_for_another_nothing_was_begun(call: Call, vol
     assert program.returncode == 130
     (report,) = json.loads(out)
     assert report["error"]["message"] == "interrupted; nothing was begun on vol1"
+    assert report["goal"] == 3 * GIB
 
 
 @pytest.mark.parametrize("words", [("extend", "vol1", "--size", "2G"), ("check", "vol1")])

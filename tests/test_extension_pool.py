@@ -14,7 +14,7 @@ from tests.mortal import Fate, killed, start
 from tests.torture.blows import jump
 from tests.world import build, changes
 from tests.world.site import Site, iscsi_ext4
-from tests.world.state import GIB
+from tests.world.state import GIB, MIB
 
 pytestmark = pytest.mark.long
 
@@ -88,8 +88,8 @@ def test_what_a_dead_program_was_promised_stays_promised(tmp_path: Path) -> None
     stage = taken_in(Rehearsal(two_volumes, tmp_path, shared=True).again())
     program = start(stage, Fate(1, killed, ("deed before",)), lambda one: one.extend("45G"))
     assert program.ended() != 0
-    report = stage.extend("45G", name="vol2")
-    assert code(report) == "no-space"
+    report = stage.extend("46081M", name="vol2")
+    assert (code(report), report.goal) == ("no-space", 46084 * MIB)
     assert "promised to operation 1 (vol1)" in str(report.error)
     assert stage.extend("20G", name="vol2").outcome == Outcome.DONE
     assert stage.resume().outcome == Outcome.DONE

@@ -7,9 +7,12 @@ import pytest
 
 from extendctl.config import Limits
 from extendctl.model import LayerOutcome, Outcome
+from extendctl.policy import EXTEND
+from extendctl.views import summary
 from tests.extending import (
     GOAL,
     SITES,
+    VOLUME,
     Make,
     Stage,
     begin,
@@ -126,7 +129,8 @@ def test_a_backend_found_larger_than_the_goal_is_adopted_and_the_hosts_follow(
     outgrow(stage, 30 * GIB)
     dry = stage.extend(dry_run=True)
     report = stage.extend()
-    assert (report.outcome, report.goal, report.size) == (Outcome.DONE, 30 * GIB, 30 * GIB)
+    assert (report.outcome, report.goal, report.size) == (Outcome.DONE, GOAL, 30 * GIB)
+    assert (dry.goal, "vol1: 10 GiB -> 30 GiB, planned" in summary(dry)) == (GOAL, True)
     assert [line.after for line in dry.layers] == [line.after for line in report.layers]
     assert any("30 GiB" in notice and "adopted" in notice for notice in report.notices)
     assert "lvextend" not in {argv[0] for argv in stage.world.deeds()}
@@ -219,13 +223,52 @@ def test_less_than_what_failed_is_what_is_given(tmp_path: Path) -> None:
     assert followed(stage, 15 * GIB)
 
 
+@pytest.mark.parametrize(
+    ("size", "change", "goal"),
+    [
+        ("5000M", lambda _: None, 5000 * MIB),  # smaller, in whole extents as it is
+        ("5001M", lambda _: None, 5004 * MIB),
+        ("5001M", lambda stage: stage.governed(rules={EXTEND: "deny"}), 5001 * MIB),
+        ("10241M", lambda stage: stage.governed(Limits(max_size=GIB)), 10241 * MIB),
+        ("10241M", lambda stage: stage.governed(Limits(min_pool_free=100.0)), 10244 * MIB),
+        ("10241M", lambda stage: stage.granted(), 10241 * MIB),
+        ("10241M", lambda stage: stage.store.set_admin_status(VOLUME, "error"), 10241 * MIB),
+        ("+5G", lambda stage: stage.store.set_admin_status(VOLUME, "error"), 15 * GIB),
+        ("10241M", lambda stage: stage.world.down("web1"), 10244 * MIB),
+        ("10241M", lambda stage: stage.world.down("silo"), 10241 * MIB),
+        ("64T", lambda _: None, 64 << 40),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_the_goal_of_a_refusal_is_the_size_that_was_asked_for(
+    size: str, change: Callable[[Stage], None], goal: int, dry_run: bool, tmp_path: Path
+) -> None:
+    """Rounded as far as the backend was looked at; and `size` stays what the state has."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    change(stage)
+    report = stage.extend(size, dry_run=dry_run)
+    assert report.exit_status in {3, 4}
+    assert (report.before, report.goal, report.size) == (10 * GIB, goal, 10 * GIB)
+
+
+def test_growth_that_could_not_be_counted_has_no_goal(tmp_path: Path) -> None:
+    """Of a volume that is not there, and while something lags."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    assert stage.extend("+5G", name="other").goal is None
+    assert stage.extend("5G", name="other").goal == 5 * GIB
+    stage.world.lie("web1", "resize2fs", status=1, err="resize2fs: no", times=1)
+    assert stage.extend().goal == GOAL
+    report = stage.extend("+5G")
+    assert (report.goal, report.size) == (None, GOAL)
+
+
 def test_less_than_what_was_done_unseen_is_adopted(tmp_path: Path) -> None:
     """The backend grew to 20 GiB and its answer was lost; asked for 15, the 20 are adopted."""
     stage = begin(iscsi_ext4(), tmp_path)
     stage.world.cut("silo", when="after", only="deed")
     assert stage.extend().exit_status == 5
     report = stage.extend("15G")
-    assert (report.outcome, report.size) == (Outcome.DONE, GOAL)
+    assert (report.outcome, report.goal, report.size) == (Outcome.DONE, 15 * GIB, GOAL)
     assert followed(stage, GOAL)
 
 

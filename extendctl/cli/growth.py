@@ -96,7 +96,8 @@ def extend(
                 return grow(means, name, request, wish, dry_run=dry_run, wait=wait)
         return report
 
-    return _answer(_each(session, names, work), dry_run=dry_run)
+    reports = [_asked(one, request) for one in _each(session, names, work)]
+    return _answer(reports, dry_run=dry_run)
 
 
 @command(
@@ -198,6 +199,11 @@ def _size(text: str | None) -> SizeRequest:
     return parse(text)
 
 
+def _asked(report: VolumeReport, size: SizeRequest) -> VolumeReport:
+    """The report with the size that was asked for, where nobody has come to round it."""
+    return report if report.goal is not None else replace(report, goal=size.total)
+
+
 def _each(
     session: Session,
     names: Sequence[str],
@@ -263,19 +269,21 @@ def _left(means: "Means", name: str, *, begun: bool) -> VolumeReport:
     from extendctl.owner import me
 
     volume = means.store.volume(name)
-    mine = volume.open_operation and means.store.operation(volume.open_operation).owner == me()
-    if not mine:
+    operation = means.store.operation(volume.open_operation) if volume.open_operation else None
+    if operation is None or operation.owner != me():
         words = f"the operation of {name} has been taken over or ended by another program"
         return _failed(name, _unsure(name, words)) if begun else _not_begun(name)
     error = Interrupted(
-        f"interrupted; operation {volume.open_operation} of {name} stays open",
+        f"interrupted; operation {operation.id} of {name} stays open",
         hint=f"extendctl volume resume {name}",
     )
     return VolumeReport(
         name,
         Outcome.INCOMPLETE,
-        volume.open_operation,
+        operation.id,
         volume.status,
+        before=operation.before,
+        goal=operation.goal,
         size=volume.size,
         error=error,
     )

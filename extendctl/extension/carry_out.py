@@ -277,7 +277,7 @@ def _result(
         operation=operation.id,
         status=volume.status,
         before=plan.before,
-        goal=plan.goal,
+        goal=plan.rounded,
         size=volume.size,
         layers=tuple(report.merged(plan, trunk, ends)),
         notices=report.notices(plan),

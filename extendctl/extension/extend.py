@@ -1,12 +1,13 @@
 """Extend a volume, or take up again what was left unfinished."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from extendctl.errors import Busy, ExtendctlError, Interrupted, Refused
 from extendctl.extension import report
 from extendctl.extension.carry_out import carry_out, open_new, take_up
-from extendctl.extension.means import Means
+from extendctl.extension.means import Means, attempt
 from extendctl.extension.plan import Branch, Plan, Wish
 from extendctl.extension.survey import goal_of, make
 from extendctl.model import (
@@ -36,18 +37,19 @@ def extend(  # noqa: PLR0913 - what `volume extend` can be told
     """Extend one volume; every ExtendctlError becomes a report. `wait` in seconds."""
     until, again = time.monotonic() + wait, False
     while True:
+        plans: list[Plan] = []
         try:
-            return _extend(means, name, size, wish, dry_run=dry_run, again=again)
+            return _extend(means, name, size, wish, plans, dry_run=dry_run, again=again)
         except Busy as busy:
             again = True
             if time.monotonic() >= until:
-                return untouched(means, name, busy)
+                return _asked(means, untouched(means, name, busy), size, plans)
             if means.stop.wait(min(_RETRY, max(0.0, until - time.monotonic()))):
                 raise Interrupted(f"interrupted while waiting: {busy}") from busy
         except Interrupted:
             raise
         except ExtendctlError as error:
-            return untouched(means, name, error)
+            return _asked(means, untouched(means, name, error), size, plans)
 
 
 def resume(means: Means, name: str) -> VolumeReport:
@@ -61,8 +63,16 @@ def resume(means: Means, name: str) -> VolumeReport:
 
 
 def _extend(  # noqa: PLR0913 - what `extend` was told, and whether it is the first try
-    means: Means, name: str, size: SizeRequest, wish: Wish, *, dry_run: bool, again: bool
+    means: Means,
+    name: str,
+    size: SizeRequest,
+    wish: Wish,
+    plans: list[Plan],
+    *,
+    dry_run: bool,
+    again: bool,
 ) -> VolumeReport:
+    """One try. What it has planned is left in `plans`, also when it raises."""
     volume = means.store.volume(name)
     earlier = unfinished(means, volume, mine=again)
     wish = replace(wish, goal=goal_of(volume, size), relative=size.relative)
@@ -70,6 +80,7 @@ def _extend(  # noqa: PLR0913 - what `extend` was told, and whether it is the fi
         wish = replace(wish, floors=_floors(earlier))
     desk = means.desk(name)
     plan = make(desk, volume, wish)
+    plans.append(plan)
     if dry_run:
         return report.planned(plan)
     if plan.faults:
@@ -182,3 +193,15 @@ def untouched(means: Means, name: str, error: ExtendctlError) -> VolumeReport:
     except ExtendctlError:
         return found
     return replace(found, status=volume.status, before=volume.size, size=volume.size)
+
+
+def _asked(
+    means: Means, found: VolumeReport, size: SizeRequest, plans: Sequence[Plan]
+) -> VolumeReport:
+    """A refusal with its goal: in the backend's units as far as it was looked at, else as asked."""
+    if plans:
+        return replace(found, goal=plans[-1].rounded)
+    if not size.relative:
+        return replace(found, goal=size.total)
+    absolute = attempt(lambda: goal_of(means.store.volume(found.volume), size))
+    return found if isinstance(absolute, ExtendctlError) else replace(found, goal=absolute)

@@ -31,6 +31,15 @@ def lvm(text: str, what: str) -> str:
     return text
 
 
+def grouped(text: str) -> str:
+    """A logical volume with its group, `VG/LV`. Raises Usage."""
+    group, slash, volume = text.partition("/")
+    if not slash or "/" in volume:
+        message = f"{quoted(text)} is not a logical volume with its volume group"
+        raise Usage(message, hint="write VG/LV, as `lvs` on the host has them: vg1/data")
+    return f"{lvm(group, 'volume group')}/{lvm(volume, 'logical volume')}"
+
+
 def device(text: str) -> str:
     """A kernel's name of a block device, such as `sdb` or `dm-3`. Raises Usage."""
     if not _KERNEL.fullmatch(text) or ".." in text:

@@ -102,6 +102,18 @@ def test_help_is_the_same_in_short_and_long(call: Call, words: tuple[str, ...]) 
     assert isinstance(entry.load(), click.Command)
 
 
+WRONG_LVS = ("data", "vg0/", "/data", "vg0/a/b", "/dev/vg0/data", "-x/y", "vg0/..", "v g/a", "")
+
+
+@pytest.mark.parametrize("wrong", WRONG_LVS)
+def test_a_grow_lv_that_is_no_name_is_a_wrong_call(call: Call, state: Path, wrong: str) -> None:
+    words = ("vol1", "vol2", "--size", "2G", f"--grow-lv={wrong}")
+    done = call("volume", "extend", *words, "-o", "json")
+    assert done.status == 2
+    assert [one["error"]["code"] for one in done.data] == ["usage", "usage"]
+    assert not state.exists()
+
+
 GROUPS = ("config", "host", "backend", "volume", "operation", "policy", "state")
 
 

@@ -1,5 +1,6 @@
 """Volume groups on a volume: broken, shared, with snapshots, thin pools and neighbours."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from extendctl.errors import Refused
 from extendctl.model import VolumeReport
 from extendctl.size import GIB, MIB
-from tests.extending import Stage, begin, code, untouched
+from tests.extending import Stage, begin, code, codes, untouched
 from tests.world import build
+from tests.world.site import Site, iscsi_ext4, shared, unexported
 from tests.world.state import Device, Group, LogicalVolume, State
 from tests.world.tower import LEFT, tower
 
@@ -197,6 +199,25 @@ def test_a_name_that_is_no_name_is_refused(stage: Stage) -> None:
         assert report.exit_status in {2, 3}, wrong
         assert isinstance(report.error, Refused), wrong
     assert stage.world.deeds() == []
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("make", [iscsi_ext4, shared, unexported])
+def test_where_there_is_no_group_none_of_it_can_be_named(
+    make: Callable[[], Site], dry_run: bool, tmp_path: Path
+) -> None:
+    one = begin(make(), tmp_path)
+    report = one.extend(grow_lv=DATA, dry_run=dry_run)
+    assert (codes(report), report.exit_status) == (["not-found"], 3)
+    assert f"no attached host has a volume group on vol1, and so not {DATA}" in str(report.error)
+    assert (one.world.deeds(), one.store.operations()) == ([], [])
+    assert one.extend().error is None
+
+
+def test_a_host_that_is_away_may_have_the_group(tmp_path: Path) -> None:
+    one = begin(shared(), tmp_path)
+    one.world.down("web2")
+    assert codes(one.extend(grow_lv=DATA)) == ["unreachable"]
 
 
 def test_a_suspended_volume_is_found_before(stage: Stage) -> None:

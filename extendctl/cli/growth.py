@@ -12,6 +12,7 @@ from extendctl.cli.failure import Bug
 from extendctl.cli.session import Answer, Session, worst
 from extendctl.errors import ExtendctlError, Interrupted, Usage
 from extendctl.model import GrowOptions, Outcome, VolumeReport
+from extendctl.names import grouped
 from extendctl.page import clean
 from extendctl.size import SizeRequest, parse
 
@@ -79,6 +80,8 @@ def extend(
     names = _named(names)
     try:
         request = _size(size)
+        if grow_lv is not None:
+            grow_lv = grouped(grow_lv)
     except Usage as error:
         return _answer([_failed(name, error) for name in names])
     options = GrowOptions(no_filesystem=no_filesystem, grow_lv=grow_lv, fill=fill, offline=offline)

@@ -81,6 +81,7 @@ def faults(desk: Desk, plan: Plan) -> Iterator[Fault]:
     yield from _smaller(plan.volume, plan.rounded)
     yield from shrunk(plan)
     yield from overhanging(plan)
+    yield from _ungrouped(plan)
     if plan.wish.governed:
         yield from _permission(desk, plan.volume, plan.decision)
     yield from plan.trunk.obstacles
@@ -92,6 +93,20 @@ def faults(desk: Desk, plan: Plan) -> Iterator[Fault]:
             yield from _obstacles(branch.stack.every, branch.trail)
         elif branch.error is not None and not (plan.wish.allow_lagging and branch.unreachable):
             yield from branch.error.faults
+
+
+def _ungrouped(plan: Plan) -> Iterator[Fault]:
+    """A --grow-lv for which no attached host has a volume group; one that is silent may have it."""
+    wanted, stacks = plan.wish.options.grow_lv, [one.stack for one in plan.branches]
+    if wanted is None or not plan.wish.governed:
+        return
+    kinds = {one.kind for stack in stacks if stack is not None for one in stack.layers}
+    kinds |= {one.kind for stack in stacks if stack is not None for one in stack.skipped}
+    if None in stacks or not _GROUPED.isdisjoint(kinds):
+        return
+    message = f"no attached host has a volume group on {plan.volume.name}, and so not {wanted}"
+    hint = "leave --grow-lv out; a dry run shows what stands on the volume"
+    yield Fault("not-found", message, hint)
 
 
 def _obstacles(layers: Iterable[Layer], trail: Trail) -> Iterator[Fault]:
@@ -145,6 +160,7 @@ def overhanging(plan: Plan) -> Iterator[Fault]:
                 yield Fault("obstacle", message, hint, line.host)
 
 
+_GROUPED = frozenset({"pv", "guest-lv"})
 _WITHIN = frozenset({"partition", "luks", "pv", "ext4", "xfs", "btrfs", "swap"})
 _CLUSTERED = frozenset({"gfs2", "ocfs2"})
 

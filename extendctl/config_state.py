@@ -3,12 +3,14 @@
 import os
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from extendctl.config import state_home
 from extendctl.config_faults import Finding
+from extendctl.errors import quoted
 
 IN_FILE = "the configuration file"
 """Where a password was found that stands in the URL itself."""
@@ -19,6 +21,14 @@ _LOGIN = re.compile(r"(?P<before>[^:/]+://[^:/@]*):(?P<password>[^@]*)@(?P<after
 _SQLITE = re.compile(r"(?P<scheme>sqlite(\+\w+)?:///)(?P<path>[^?]+)(?P<query>\?.*)?")
 _SECRET_QUERY = re.compile(r"[?&](password|passwd|sslpassword)=", re.IGNORECASE)
 _FORM = "expected a database URL such as sqlite:///state.db"
+# Each kind of database that the program can use: SQLAlchemy's driver, what that imports, and what
+# brings it. As in `database`, which is not imported here, because SQLAlchemy would come with it.
+_KINDS = {
+    "sqlite": ("pysqlite", "sqlite3", ""),
+    "postgresql": ("psycopg", "psycopg", "extendctl[postgres]"),
+    "mysql": ("pymysql", "pymysql", "extendctl[mariadb]"),
+    "mariadb": ("pymysql", "pymysql", "extendctl[mariadb]"),
+}
 
 
 class State(NamedTuple):
@@ -68,7 +78,8 @@ def _form(url: str, given: Mapping[str, Any]) -> list[Finding]:
     if not _URL.fullmatch(url):
         return [Finding(path, _FORM)]
     match = _LOGIN.fullmatch(url)
-    findings = []
+    unusable = _unusable(url.partition("://")[0])
+    findings = [Finding(path, unusable)] if unusable else []
     if _SECRET_QUERY.search(url):
         message = "a password does not belong behind '?'; use password_env or password_file"
         findings.append(Finding(path, message))
@@ -79,6 +90,23 @@ def _form(url: str, given: Mapping[str, Any]) -> list[Finding]:
     if len(sources) > 1:
         findings.append(Finding(("state",), f"the password is given twice: {', '.join(sources)}"))
     return findings
+
+
+def _unusable(scheme: str) -> str:
+    """Why a database cannot be used, by the `KIND` or `KIND+DRIVER` of its URL; empty if it can."""
+    kind, _, driver = scheme.partition("+")
+    if kind not in _KINDS:
+        known = f"expected {', '.join(_KINDS)}"
+        return f"extendctl cannot use a database of the kind {quoted(kind)}; {known}"
+    own, module, extra = _KINDS[kind]
+    if driver not in {"", own}:
+        return (
+            f"extendctl cannot use the driver {quoted(driver)}; write {kind}://, or {kind}+{own}://"
+        )
+    if find_spec(module) is None:
+        needed = f"needs the Python package {module}, which is not installed"
+        return f"{kind} {needed}: pip install '{extra}'"
+    return ""
 
 
 def _password(given: Mapping[str, Any], base: Path) -> tuple[str, str, list[Finding]]:

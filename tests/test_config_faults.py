@@ -1,6 +1,7 @@
 """Every fault of a configuration file, with its line, its column, its key and what is wrong."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,3 +141,31 @@ def test_a_circle_of_ten_thousand_jumps_is_found(path: Path) -> None:
     path.write_text("hosts:\n" + "\n".join(rows))
     [fault] = faults(path)
     assert "the jumps go in a circle: h0 -> h1 -> " in fault
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "extra"),
+    [
+        ("postgresql", "psycopg", "postgres"),
+        ("mysql", "pymysql", "mariadb"),
+        ("mariadb+pymysql", "pymysql", "mariadb"),
+    ],
+)
+def test_a_database_whose_driver_is_not_installed(
+    path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, module: str, extra: str
+) -> None:
+    """It is known before the state is opened, with the line and with how to install it."""
+    monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    path.write_text(f"hosts: {{}}\nstate: {kind}://ops@db/state\n")
+    said = f"needs the Python package {module}, which is not installed"
+    assert faults(path) == [
+        f"2:1: state: {kind.partition('+')[0]} {said}: pip install 'extendctl[{extra}]'"
+    ]
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///s.db", "sqlite+pysqlite:///s.db", "postgresql://h/d", "mysql://h/d"]
+)
+def test_kinds_of_databases_that_can_be_used(path: Path, url: str) -> None:
+    path.write_text(f"state: {url}\n")
+    assert load(path).state.startswith(url.partition(":")[0])

@@ -82,7 +82,7 @@ PACKAGES = {
     "xfs_growfs": "xfsprogs", "xfs_spaceman": "xfsprogs", "btrfs": "btrfs-progs",
     "losetup": "mount", "blockdev": "util-linux",
     "partx": "util-linux", "kpartx": "kpartx", "udevadm": "udev",
-    "tee": "coreutils", "truncate": "coreutils",
+    "tee": "coreutils", "truncate": "coreutils", "chmod": "coreutils",
     "multipathd": "multipath-tools", "growpart": "cloud-guest-utils", "sfdisk": "fdisk",
     "cryptsetup": "cryptsetup", "targetcli": "targetcli-fb", "iscsiadm": "open-iscsi",
     "tgtadm": "tgt", "nvme": "nvme-cli",

@@ -197,9 +197,14 @@ def create_lv(group: str, volume: str, size: Size, pool: str | None) -> Deed:
     return Deed(("lvcreate", "--yes", "--size", f"{_size(size)}b", "--name", volume, group))
 
 
-def create_file(path: str, size: Size) -> Deed:
-    """Make a sparse file of `size` bytes, where there is none (the caller has looked)."""
-    return Deed(("truncate", f"--size=>{_size(size)}", told.path(path, "a file")))
+def create_file(path: str) -> Deed:
+    """Make an empty file, where there is none (the caller has looked); it cuts nothing off."""
+    return Deed(("truncate", "--size=>0", told.path(path, "a file")))
+
+
+def close_file(path: str) -> Deed:
+    """Let nobody but its owner read or write a file: it will hold what belongs to others."""
+    return Deed(("chmod", "0600", told.path(path, "a file")))
 
 
 def create_directory(path: str) -> Deed:

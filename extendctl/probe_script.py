@@ -6,7 +6,7 @@ that allows, too.
 """
 
 TOOLS = (
-    "blkid", "blockdev", "btrfs", "cryptsetup", "dumpe2fs", "e2fsck", "iscsiadm", "kpartx",
+    "blkid", "blockdev", "btrfs", "chmod", "cryptsetup", "dumpe2fs", "e2fsck", "iscsiadm", "kpartx",
     "losetup", "lvchange", "lvcreate", "lvextend", "lvs", "mkdir", "mkswap", "multipathd", "nvme",
     "partx",
     "pvresize", "resize2fs", "sfdisk", "stat", "sudo", "swapoff", "swapon", "targetcli", "tee",

@@ -143,7 +143,8 @@ def _files(directory: str) -> Phrases:
         yield phrasebook.filesystem_space(str(place))
     yield phrasebook.extend_file(path, any_.SIZE)
     yield phrasebook.create_directory(directory)
-    yield phrasebook.create_file(path, any_.SIZE)
+    yield phrasebook.create_file(path)
+    yield phrasebook.close_file(path)
 
 
 def _nodes(group: str) -> tuple[str, ...]:

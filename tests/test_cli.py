@@ -70,7 +70,9 @@ def call(state: Path, capsys: pytest.CaptureFixture[str]) -> Call:
 @pytest.fixture
 def vol1(call: Call, state: Path) -> Path:
     assert call("volume", "create", "vol1", "--backend", "files", "--size", "1G").status == 0
-    return state / "volumes" / "vol1"
+    made = state / "volumes" / "vol1"
+    assert made.stat().st_mode & 0o777 == 0o600
+    return made
 
 
 def every_command() -> list[tuple[str, ...]]:

@@ -52,7 +52,7 @@ def create(stage: Stage, size: int = GIB, name: str = "vol2") -> Volume | Extend
 def things(stage: Stage) -> Any:
     """All that a create makes on the storage machine."""
     one: Machine = stage.world.machine(stage.site.silo)
-    return (one.groups, one.files, one.stores, one.targets, one.saved_sizes)
+    return (one.groups, one.files, one.modes, one.stores, one.targets, one.saved_sizes)
 
 
 def refused(stage: Stage, said: str, size: int = GIB, name: str = "vol2") -> None:
@@ -119,6 +119,42 @@ def test_an_initiator_that_was_left_out_is_let_in_by_the_same_command(
     assert (half.exit_status, half.fault.hint) == (5, SAME_AGAIN)
     assert isinstance(create(stage), Volume)
     assert sorted(stage.world.machine("silo").targets[IQN].acls) == list(INITIATORS)
+
+
+@pytest.mark.parametrize("name", ["file", "fileio"])
+def test_a_new_file_is_its_owner_s_alone_before_anything_can_be_in_it(
+    name: str, tmp_path: Path
+) -> None:
+    stage = bare(MAKES[name](), tmp_path)
+    assert isinstance(create(stage), Volume)
+    (made,) = stage.world.machine(stage.site.silo).modes.items()
+    path = f"{stage.site.backend.directory}/vol2"
+    assert made == (path, "0600")
+    mine = [argv for argv in stage.world.deeds() if argv[-1] == path]
+    assert mine == [
+        ("truncate", "--size=>0", path),
+        ("chmod", "0600", path),
+        ("truncate", "--no-create", f"--size=>{GIB}", path),
+    ]
+
+
+def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    stage = bare(file_loop_xfs(), tmp_path)
+    path = f"{FILES}/vol2"
+    with stage.change() as state:
+        state.machines["here"].files[path] = GIB
+        state.machines["here"].modes[path] = "0640"
+    assert isinstance(create(stage), Volume)
+    assert stage.world.machine("here").modes[path] == "0640"
+    assert stage.world.deeds() == []
+
+
+@pytest.mark.parametrize("tool", ["chmod", "truncate"])
+def test_what_makes_a_file_is_looked_for_before(tool: str, tmp_path: Path) -> None:
+    stage = bare(file_loop_xfs(), tmp_path)
+    with stage.change() as state:
+        changes.without(state, "here", tool)
+    refused(stage, f"{tool} is missing on here")
 
 
 # What is known before ----------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from extendctl.ability import hindrances
 from extendctl.backends import Source, lio
 from extendctl.backends.served import Where, claimed
 from extendctl.config import BackendConfig
-from extendctl.errors import Fault, Refused, not_found
-from extendctl.host import Host
+from extendctl.errors import Fault, Refused, half_made, not_found
+from extendctl.host import Deed, Host
 from extendctl.model import Capability, Identity, PoolUsage
 from extendctl.size import Size, human, round_up
 from extendctl.stack import Obstacle, Trunk
@@ -58,6 +58,15 @@ class FileLayer:
             message = f"the filesystem of {self.path} on {self.host} is full"
             found.append(Fault("no-space", message, "make room there first", self.host))
         return found
+
+
+def _making(path: str, size: Size) -> tuple[Deed, ...]:
+    """The deeds that make a file: empty, then its owner's alone, then of its size."""
+    return (
+        phrasebook.create_file(path),
+        phrasebook.close_file(path),
+        phrasebook.extend_file(path, round_up(size, UNIT)),
+    )
 
 
 def measure(machine: Host, path: str) -> Size:
@@ -170,10 +179,20 @@ class FileBackend:
         return name
 
     def make(self, name: str, size: Size) -> None:
-        """Make a file that `hindered` has nothing against, unless it is there."""
-        if name not in self._files_so_far():
+        """Make a file that `hindered` has nothing against, unless it is there.
+
+        Nobody but its owner may read it from before there is anything in it; what has its size
+        already keeps its mode. Raises Incomplete once there is something that was left.
+        """
+        path, files = self._path(name), self._files_so_far()
+        if name not in files:
             self.machine.do(phrasebook.create_directory(self.directory))
-            self.machine.do(phrasebook.create_file(self._path(name), round_up(size, UNIT)))
+        if not files.get(name):
+            first, *others = _making(path, size)
+            self.machine.do(first)
+            with half_made(name, self.machine.name):
+                for deed in others:
+                    self.machine.do(deed)
 
     def hindered(self, name: str, size: Size, *, opened: bool = False) -> list[Fault]:
         """Why a file could not be made. One that an earlier try has left is gone on with.
@@ -184,8 +203,9 @@ class FileBackend:
         if size > _LARGEST:
             return [Fault("no-space", f"{human(size)} is more than a file can have")]
         files = self._files_so_far()
-        if name not in files:
-            return hindrances(self.machine, phrasebook.create_file(path, round_up(size, UNIT)))
+        if name not in files or (files[name] == 0 and self._left(path, opened=opened)):
+            found = (hindrances(self.machine, one) for one in _making(path, size))
+            return [*dict.fromkeys(fault for faults in found for fault in faults)]
         if files[name] == round_up(size, UNIT) and self._left(path, opened=opened):
             return []
         message = f"{path} is there already on {self.machine.name}"

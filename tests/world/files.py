@@ -1,4 +1,4 @@
-"""stat, find, truncate and mkdir (coreutils 9.1), over files that only have a size."""
+"""stat, find, truncate, chmod and mkdir (coreutils 9.1), over files that only have a size."""
 
 from pathlib import PurePosixPath
 
@@ -93,8 +93,22 @@ def _truncate(machine: Machine, path: str, size: int, *, create: bool) -> Answer
     if str(PurePosixPath(path).parent) not in machine.directories:
         words = f"truncate: cannot open '{path}' for writing: No such file or directory"
         return Answer(1, "", said(words))
+    if path not in machine.files:
+        machine.modes[path] = "0644"
     machine.files[path] = max(machine.files.get(path, 0), size)
     return Answer()
+
+
+def chmod(call: Call) -> Answer:
+    """`0600 FILE`."""
+    match call.argv[1:]:
+        case ("0600", path):
+            if path not in call.machine.files:
+                words = f"chmod: cannot access '{path}': No such file or directory"
+                return Answer(1, "", said(words))
+            call.machine.modes[path] = "0600"
+            return Answer()
+    raise call.unknown()
 
 
 def mkdir(call: Call) -> Answer:
@@ -112,5 +126,6 @@ TOOLS = {
     "stat": Tool(stat, version="stat " + VERSION),
     "find": Tool(find, version="find (GNU findutils) 4.9.0\n"),
     "truncate": Tool(truncate, deed=True, version="truncate " + VERSION),
+    "chmod": Tool(chmod, deed=True, version="chmod " + VERSION),
     "mkdir": Tool(mkdir, deed=True, version="mkdir " + VERSION),
 }

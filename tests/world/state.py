@@ -233,6 +233,7 @@ class Machine(Thing):
     namespaces: dict[str, Namespace] = {}  # by NQN,NUMBER
     controllers: dict[str, Controller] = {}
     files: dict[str, int] = {}
+    modes: dict[str, str] = {}  # of files that were made
     directories: list[str] = []
     spaces: dict[str, Space] = {"/": Space()}
 

@@ -198,9 +198,12 @@ def untouched(means: Means, name: str, error: ExtendctlError) -> VolumeReport:
 def _asked(
     means: Means, found: VolumeReport, size: SizeRequest, plans: Sequence[Plan]
 ) -> VolumeReport:
-    """A refusal with its goal: in the backend's units as far as it was looked at, else as asked."""
+    """A refusal with its goal: in the backend's units as far as it was looked at, else as asked.
+
+    What was seen then and is worth a word is told, too.
+    """
     if plans:
-        return replace(found, goal=plans[-1].rounded)
+        return replace(found, goal=plans[-1].rounded, notices=report.notices(plans[-1]))
     if not size.relative:
         return replace(found, goal=size.total)
     absolute = attempt(lambda: goal_of(means.store.volume(found.volume), size))

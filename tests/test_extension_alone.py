@@ -1,16 +1,18 @@
 """A command that is under way is never left alone: its owner is heard of, and waits for it."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from extendctl.errors import Interrupted
-from extendctl.model import VolumeReport
-from extendctl.owner import EVERY, LAPSE
+from extendctl.model import Opening, Owner, VolumeReport
+from extendctl.owner import EVERY, LAPSE, me
 from extendctl.stack import Event, Measured
 from extendctl.transport import Result, Transport
 from tests.extending import GOAL, VOLUME, Rehearsal, Stage, begin, code
@@ -18,6 +20,7 @@ from tests.mortal import Fate, killed, start
 from tests.test_extension_state_faults import elsewhere
 from tests.world.machine import undress
 from tests.world.site import iscsi_ext4, shared
+from tests.world.state import GIB
 
 PATIENCE = 60.0  # seconds, for what happens at once unless something is wrong
 
@@ -108,3 +111,26 @@ def test_who_is_interrupted_waits_for_what_is_under_way_on_another_host(tmp_path
     assert not [one for one in threading.enumerate() if one.name == "heartbeat"]
     stage.stop.clear()
     assert stage.extend("20G").exit_status == 4  # this process holds it, and lives
+
+
+@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("more", [{}, {"dry_run": True}, {"wait": 0.1}])
+def test_who_is_busy_is_told_with_what_the_state_has(
+    settled: bool, more: dict[str, Any], tmp_path: Path
+) -> None:
+    """Status and sizes are the volume's, the goal is one's own and not the other program's."""
+    stage = begin(iscsi_ext4(), tmp_path)
+    opening = Opening(before=10 * GIB, goal=15 * GIB, owner=parent(), expected_size=10 * GIB)
+    operation = stage.store.open_operation(VOLUME, opening)
+    if settled:
+        stage.store.trunk_settled(operation, 15 * GIB)
+    report = stage.extend(**more)
+    now = 15 * GIB if settled else 10 * GIB
+    assert (code(report), report.status) == ("busy", "in-use" if settled else "extending")
+    assert (report.before, report.goal, report.size) == (now, GOAL, now)
+
+
+def parent() -> Owner:
+    """Another program that lives for as long as this one."""
+    stat = Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()
+    return replace(me(), pid=os.getppid(), started=int(stat[19]))

@@ -275,7 +275,8 @@ def _left(means: "Means", name: str, *, begun: bool) -> VolumeReport:
     operation = means.store.operation(volume.open_operation) if volume.open_operation else None
     if operation is None or operation.owner != me():
         words = f"the operation of {name} has been taken over or ended by another program"
-        return _failed(name, _unsure(name, words)) if begun else _not_begun(name)
+        found = _failed(name, _unsure(name, words)) if begun else _not_begun(name)
+        return replace(found, status=volume.status, before=volume.size, size=volume.size)
     error = Interrupted(
         f"interrupted; operation {operation.id} of {name} stays open",
         hint=f"extendctl volume resume {name}",

@@ -3,7 +3,8 @@
 sudo matches all the arguments joined by blanks (sudoers(5), Regular expressions). So no pattern
 takes in a blank, or one word could be sent as two, and none takes in `..` as a part of a path.
 Two words can always be sent as one: nothing in front of a tool may take in what comes after it, as
-`env A=B` would, and timeout(1) does not, to which `5 180 tool` is no duration.
+`env A=B` would, and timeout(1) does not, to which `5 180 tool` is no duration. A tool and a path
+sent as one are a path of their own, which is why the rules run in the root directory.
 """
 
 import re

@@ -18,6 +18,8 @@ NEEDS = "1.9.10"
 """The first sudo whose sudoers file may have regular expressions."""
 
 _SEARCHED = f'secure_path="{PATH.removeprefix("PATH=")}"'
+_PLACE = "CWD=/"
+"""Where root alone makes directories: `tee /sys/x`, sent as one, is a path below `tee `."""
 Phrases = Iterator[Phrase]
 
 
@@ -40,7 +42,8 @@ class Sudoers:
     def as_dict(self) -> dict[str, Any]:
         """The file's content as the JSON output has it, and the file itself."""
         rules = [
-            {"layer": one.layer, "command": COMMAND, "pattern": one.pattern} for one in self.rules
+            {"layer": one.layer, "command": COMMAND, "pattern": one.pattern, "cwd": "/"}
+            for one in self.rules
         ]
         return {
             "host": self.host, "user": self.user, "needs": NEEDS, "rules": rules, "text": self.text
@@ -62,7 +65,8 @@ class Sudoers:
             if rule.layer != layer:
                 lines += ["", f"# {rule.layer}"]
                 layer = rule.layer
-            lines.append(f"{_quoted(self.user)} ALL = (root) NOPASSWD: {COMMAND} {rule.pattern}")
+            may = f"{_quoted(self.user)} ALL = (root) {_PLACE} NOPASSWD:"
+            lines.append(f"{may} {COMMAND} {rule.pattern}")
         return "\n".join([*lines, ""])
 
 

@@ -30,6 +30,13 @@ def allows(file: Sudoers, words: tuple[str, ...]) -> bool:
     return any(re.match(f"{one[:-1]}\\Z", text) for one in patterns)
 
 
+def test_every_rule_runs_where_root_alone_makes_directories() -> None:
+    """Or `tee /sys/x`, sent as one, would be a program in a directory of whoever sends it."""
+    rules = [one for one in FULL.text.splitlines() if " ALL = " in one]
+    assert len(rules) == len(FULL.rules)
+    assert all(" ALL = (root) CWD=/ NOPASSWD: /usr/bin/timeout ^" in one for one in rules)
+
+
 def test_every_phrase_is_tried() -> None:
     assert phrases.SAID.keys() == phrases.every_phrase().keys()
 

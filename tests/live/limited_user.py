@@ -47,12 +47,12 @@ class LimitedUser:
             file.write(sudoers)
         subprocess.run(["visudo", "-cf", _FILE], check=True, capture_output=True)
 
-    def sudo(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def sudo(self, *words: str, cwd: str = "/") -> "subprocess.CompletedProcess[str]":
         """Run sudo as this user."""
         uid, gid = self.ids
         return subprocess.run(
             ["sudo", "-n", *words],
-            user=uid, group=gid, extra_groups=[], cwd="/", stdin=subprocess.DEVNULL,
+            user=uid, group=gid, extra_groups=[], cwd=cwd, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 

@@ -72,6 +72,24 @@ def test_what_sudo_cannot_tell_from_the_one_runs_nothing_else(limited: LimitedUs
                 assert "uid=0" not in limited.sudo(*words).stdout, words
 
 
+def test_no_tool_is_looked_for_in_a_directory_of_the_user_s_own(
+    limited: LimitedUser, tmp_path: Path
+) -> None:
+    """Two words sent as one may be a path: `tee /sys/...` lies in the directory `tee `."""
+    for place in (*tmp_path.parents[:-2], tmp_path):
+        place.chmod(0o755)
+    for name in ("rescan_path", "grow_ext4", "grow_xfs", "file_size", "extend_lv"):
+        *said, tool, last = next(
+            words for call, words in phrases.said().items() if call.startswith(f"{name}(")
+        )
+        planted = tmp_path / f"{tool} {last}"
+        planted.parent.mkdir(parents=True, exist_ok=True)
+        planted.write_text("#!/bin/sh\nid\n")
+        planted.chmod(0o755)
+        done = limited.sudo(*said, f"{tool} {last}", cwd=str(tmp_path))
+        assert "uid=0" not in done.stdout, done
+
+
 def test_the_tools_are_looked_for_where_root_alone_puts_them(
     limited: LimitedUser, tmp_path: Path
 ) -> None:

@@ -117,7 +117,10 @@ def grown(lab: Lab, directory: Path, names: Sequence[str]) -> Job:
     )
 
 
-_SWAP = "blkid -p -o export $(awk '$5 == 7 {print $1}' /proc/swaps); echo note:; cat /run/extendctl-swap-*"
+_SWAP = (
+    "blkid -p -o export $(awk '$5 == 7 {print $1}' /proc/swaps); "
+    "echo note:; cat /run/extendctl-swap-*"
+)
 
 
 def take(ready: Program, names: Sequence[str]) -> None:

@@ -17,10 +17,10 @@ from extendctl.admission import (
 )
 from extendctl.database import Database
 from extendctl.errors import Fault, Refused, Usage, not_found
-from extendctl.model import ADMINISTRATIVE, Attachment, OperationState, Seen, Volume
-from extendctl.records import note
+from extendctl.model import ADMINISTRATIVE, Attachment, OperationState, Owner, Seen, Volume
+from extendctl.records import Began, begin_run, note
 from extendctl.size import Size
-from extendctl.tables import attachments, operations, sound, volumes
+from extendctl.tables import attachments, now, operations, sound, volumes
 
 _VOLUME = ("id", "name", "backend", "source", "size", "project", "admin_status")
 _ATTACHMENT = ("id", "host", "compute", "device", "mountpoint", "size", "lagging")
@@ -69,10 +69,11 @@ class Volumes:
         with self._database.reading() as connection:
             return _load(connection)
 
-    def remove_volume(self, name: str) -> None:
+    def remove_volume(self, name: str, owner: Owner) -> None:
         """Forget a volume; its operations stay, under its name, and end if they were unfinished.
 
-        Raises Refused (`not-found`, or `obstacle` while it is attached), Busy while one is open.
+        `owner` is who ends them. Raises Refused (`not-found`, or `obstacle` while it is attached),
+        Busy while one is open.
         """
         with self._database.writing() as connection:
             row = locked_volume(connection, name)
@@ -85,10 +86,7 @@ class Volumes:
                 hint = f"`extendctl volume detach {name} HOST` first"
                 raise Refused((Fault("obstacle", message, hint),))
             mine = operations.c.volume_id == row.id
-            unfinished = operations.c.state.in_((OperationState.INCOMPLETE, OperationState.FAILED))
-            connection.execute(
-                update(operations).where(mine, unfinished).values(state=OperationState.ABANDONED)
-            )
+            _end(connection, row.id, owner)
             # On servers and SQLite alike the key would do it; said here, it does not depend on it.
             connection.execute(update(operations).where(mine).values(volume_id=None))
             connection.execute(delete(volumes).where(volumes.c.id == row.id))
@@ -229,6 +227,17 @@ def _load(connection: Connection, name: str | None = None) -> list[Volume]:
         for row in rows
     ]
     return sorted(loaded, key=lambda volume: volume.name)
+
+
+def _end(connection: Connection, volume_id: int, owner: Owner) -> None:
+    """Nobody will finish what was left unfinished: `owner` has decided so."""
+    unfinished = operations.c.state.in_((OperationState.INCOMPLETE, OperationState.FAILED))
+    mine = and_(operations.c.volume_id == volume_id, unfinished)
+    left = connection.execute(select(operations.c.id, operations.c.epoch).where(mine)).all()
+    for one in left:
+        begin_run(connection, one.id, one.epoch, Began.ABANDONED, owner)
+    ended = {"state": OperationState.ABANDONED, "closed_at": now()}
+    connection.execute(update(operations).where(mine).values(**ended))
 
 
 def _of(wanted: Select[Any], name: str | None) -> Select[Any]:

@@ -12,6 +12,7 @@ from extendctl.config import Limits
 from extendctl.errors import SAME_AGAIN, ExtendctlError, Refused, Usage
 from extendctl.extension.means import attempt
 from extendctl.model import Volume
+from extendctl.owner import me
 from tests.extending import MEMORY, Stage
 from tests.test_discovery import bare
 from tests.world import build, changes, lio
@@ -176,7 +177,7 @@ def test_a_target_of_that_name_for_something_else_is_known_before(tmp_path: Path
     """`vol_2` and `vol-2` would have one IQN."""
     stage = bare(iscsi_ext4(), tmp_path)
     create(stage, name="vol-2")
-    stage.store.remove_volume("vol-2")
+    stage.store.remove_volume("vol-2", me())
     stage.world.forget()
     refused(stage, "which serves vol-2", name="vol_2")
 
@@ -277,7 +278,7 @@ def test_what_an_earlier_try_has_left_needs_no_more_of_the_pool(tmp_path: Path) 
     group = stage.world.machine(stage.site.silo).groups["vg0"]
     stage.governed(Limits(min_pool_free=100.0 * (group.free - GIB) / group.size))
     assert isinstance(create(stage), Volume)
-    stage.store.remove_volume("vol2")
+    stage.store.remove_volume("vol2", me())
     assert isinstance(create(stage), Volume)
 
 

@@ -1,5 +1,6 @@
 """A volume's status: what may be extended, what each failure leaves, and every way out of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from extendctl.errors import Busy, ConfigError, ExtendctlError, Refused, Unreach
 from extendctl.extension.abandon import abandon
 from extendctl.inventory import Place
 from extendctl.model import ADMINISTRATIVE, LayerOutcome, OperationState, Outcome
+from extendctl.owner import me
 from extendctl.stack import Event, Settled
 from tests.extending import (
     GOAL,
@@ -206,7 +208,7 @@ def test_what_never_comes_back_is_abandoned_unmeasured(gone: str, tmp_path: Path
     volume = stage.volume()
     assert (volume.status, volume.size, len(volume.lagging)) == ("in-use", 10 * GIB, 1)
     inventory.detach(stage.means(), VOLUME, Place("web1"))
-    stage.store.remove_volume(VOLUME)
+    stage.store.remove_volume(VOLUME, me())
 
 
 def test_a_volume_that_is_gone_can_be_forgotten(tmp_path: Path) -> None:
@@ -220,8 +222,22 @@ def test_a_volume_that_is_gone_can_be_forgotten(tmp_path: Path) -> None:
     assert stage.status == "in-use"
     assert len(stage.volume().lagging) == 1
     inventory.detach(stage.means(), VOLUME, Place("web1"))
-    stage.store.remove_volume(VOLUME)
+    stage.store.remove_volume(VOLUME, me())
     assert stage.store.volumes() == []
+
+
+def test_who_forgets_a_volume_ends_what_was_unfinished_and_stands_in_the_record(
+    tmp_path: Path,
+) -> None:
+    stage = begin(iscsi_ext4(), tmp_path, attached=False)
+    says_no(stage)
+    assert stage.extend().status == "error_extending"
+    carol = replace(me(), user="carol")
+    stage.store.remove_volume(VOLUME, carol)
+    (ended,) = stage.store.operations()
+    assert ended.state == OperationState.ABANDONED
+    last = stage.store.runs(ended.id)[-1]
+    assert (last.what, last.user) == ("abandoned", "carol")
 
 
 def test_a_living_owner_is_not_abandoned(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from extendctl.__main__ import run
 from extendctl.cli.session import Session
+from extendctl.owner import me
 from extendctl.store import open_store
 from extendctl.tables import REVISION
 from tests.postgres import Server
@@ -78,7 +79,7 @@ def test_backup_and_restore_say_what_they_did(site: Site) -> None:
     assert (status, made["backup"], made["revision"]) == (0, copy, REVISION)
     assert len(made["sha256"]) == 64
     with open_store(f"sqlite:///{site.state}") as store:
-        store.remove_volume("grün")
+        store.remove_volume("grün", me())
     status, out, _ = site.call("state", "restore", copy)
     assert status == 0
     assert f"as it was on {made['made_at']}: 3 volumes, 2 operations" in out

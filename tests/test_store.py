@@ -168,13 +168,13 @@ def test_what_was_not_seen_of_an_attachment_keeps_what_was_known(store: Store) -
 def test_a_volume_in_use_is_not_forgotten(store: Store) -> None:
     op = opened(store)
     with pytest.raises(Busy):
-        store.remove_volume("vol1")
+        store.remove_volume("vol1", me())
     store.close_operation(op, OperationState.INCOMPLETE)
     store.attach("vol1", "web1")
     with pytest.raises(Refused, match="vol1 is attached to web1"):
-        store.remove_volume("vol1")
+        store.remove_volume("vol1", me())
     store.detach("vol1", "web1")
-    store.remove_volume("vol1")
+    store.remove_volume("vol1", me())
     assert store.volumes() == []
     assert store.operation(op.id).state == OperationState.ABANDONED
     add(store)

@@ -38,9 +38,11 @@ def listing(
     session: Session, volume: str | None, since: str | None, outcome: str | None
 ) -> Answer:  # fmt: skip
     """List operations, the oldest first."""
-    after = None if since is None else _moment(since)
+    wanted = None if since is None else _moment(since)
     state = None if outcome is None else OperationState(outcome)
     with session.means() as means:
+        # Ago is by the clock that operations are dated by: this machine's may be another.
+        after = means.store.clock() - wanted if isinstance(wanted, timedelta) else wanted
         found = means.store.operations(volume, after, state)
         if volume is not None and not found and not means.store.operations(volume):
             means.store.volume(volume)  # a name that nothing bears is a mistake, not an empty list
@@ -50,12 +52,14 @@ def listing(
     return Answer(data, lambda: views_operation.operations(found))
 
 
-def _moment(text: str) -> datetime:
-    """A moment, or so long before now; without a zone it is UTC, as in all that is shown."""
+def _moment(text: str) -> datetime | timedelta:
+    """A moment, or how long ago; without a zone it is UTC, as in all that is shown."""
     ago = _AGO.fullmatch(text.strip())
     try:
         if ago is not None:
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            long_ago = timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            _ = datetime.now(UTC) - long_ago  # there were no such days
+            return long_ago
         found = datetime.fromisoformat(text.strip())
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):

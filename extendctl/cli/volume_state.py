@@ -63,9 +63,11 @@ set_status.help = f"{set_status.help}\n\nSTATUS is one of {', '.join(ADMINISTRAT
 @click.pass_obj
 def remove(session: Session, name: str) -> Answer:
     """Forget a volume; its data stays. Refused while it is attached or an operation is open."""
+    from extendctl.owner import me
+
     with session.means() as means:
         found = means.store.volume(name)
-        means.store.remove_volume(name)
+        means.store.remove_volume(name, me())
     words = f"{name}: forgotten; {found.source} on {found.backend} is left as it is"
     data = {"removed": name, "backend": found.backend, "source": found.source}
     return Answer(data, lambda: [Line(words, Tone.GOOD)])

@@ -221,9 +221,9 @@ def test_the_program_never_asked_for_more(job: Job) -> None:
     assert all(job.allowed.values())
 
 
-def test_every_tool_of_the_file_was_run(job: Job) -> None:
-    """But for what has no occasion here; web2 has one volume alone."""
-    assert {name: job.idle[name] for name in IDLE} == IDLE
+def test_every_tool_of_the_files_was_run_somewhere(job: Job) -> None:
+    """But for those for which another kernel or another host has to lag behind."""
+    assert set.intersection(*job.idle.values()) == {"blockdev", "kpartx", "lvchange"}
 
 
 def test_a_label_with_a_blank_is_refused_before_anything_grows(job: Job) -> None:
@@ -241,10 +241,6 @@ def test_the_key_of_a_mapping_is_found_nowhere(job: Job) -> None:
         if key in text
     ]
     assert found == []
-
-
-IDLE = {"silo": set[str](), "web1": {"btrfs", "chmod", "kpartx", "lvchange", "mkdir"}}
-"""No btrfs is mounted on web1, no volume is made there, and neither maps nor metadata lag."""
 
 
 def test_the_user_cannot_do_more(job: Job) -> None:

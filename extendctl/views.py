@@ -275,8 +275,9 @@ def volume(one: Volume, operation: Operation | None, records: Sequence[Record]) 
 def _last_seen(operation: Operation, records: Sequence[Record]) -> Page:
     """The stack as it was measured then; `check` measures it now."""
     latest = {record.key: record for record in records}
-    hosts = list(dict.fromkeys(record.host for record in latest.values()))
-    lines = sorted(latest.values(), key=lambda record: (hosts.index(record.host), record.seq))
+    # The backend's machine is measured first, the others side by side: which is first says nothing.
+    first = next(iter(latest.values())).host
+    lines = sorted(latest.values(), key=lambda one: (one.host != first, one.host, one.seq))
     depths = stacked((record.host, record.outcome) for record in lines)
     rows = tuple(
         (Cell(record.host), Cell(record.kind, depth=depth), Cell(record.name),

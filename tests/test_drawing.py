@@ -1,6 +1,7 @@
 """Dry run and `volume show` draw stacks as lsblk would, by host, with where they stop and why."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from extendctl import views
@@ -87,6 +88,21 @@ def test_each_host_has_its_own_drawing(tmp_path: Path) -> None:
         "web2 .xfs /srv/vol1 20 GiB 20 GiB grown",
         "note: web1: /dev/sdb is left as it is: xfs on /dev/sdb is not in use on this host",
     ]
+
+
+def test_which_host_was_measured_first_does_not_show(tmp_path: Path) -> None:
+    """They are measured side by side."""
+    stage = begin(shared(), tmp_path)
+    assert stage.extend().error is None
+    (last,) = stage.store.operations()
+    pages = []
+    for late in ("web1", "web2"):
+        records = stage.store.records(last.id)
+        order = [replace(one, seq=one.seq + 100 * (one.host == late)) for one in records]
+        order.sort(key=lambda one: one.seq)
+        assert order[-1].host == late
+        pages.append(drawn(views.volume(stage.volume(), last, order)))
+    assert pages[0] == pages[1]
 
 
 def test_what_stayed_behind_stands_out_in_both(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_a_backup_that_cannot_be_looked_at_in_private_is_no_bug(
     url = f"sqlite:///{tmp_path}/state.db"
     fill(url)
     copy, before = save(url, tmp_path / "copy"), contents(url)
-    monkeypatch.setattr("tempfile.tempdir", "/proc/version")
+    monkeypatch.setattr("tempfile.tempdir", "/proc/version")  # the library's own setting, for all
     with pytest.raises(ConfigError, match="no place to look at a copy of the backup"):
         put_back(url, copy)
     assert contents(url) == before
